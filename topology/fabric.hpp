@@ -1,0 +1,70 @@
+// The cluster as a graph: GPUs, NICs, switches and the links between them, built from the hardware library by
+// topology/builders. Ids are dense integers in building order; link health scales capacity.
+// The Boost.Graph graph is behind a pointer so that its headers stay in .cpp files; it is built on first use
+// (`graph-free` questions such as "which domain is this GPU in" never build it).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/units.hpp"
+#include "topology/hardware.hpp"
+
+namespace runcast {
+
+using VertexId = Id<struct VertexIdTag>;
+using LinkId = Id<struct LinkIdTag>;
+
+enum class VertexKind { gpu, scale_up_switch, nic, network_switch };
+
+struct Link {             // one direction of a cable or of a bundle of equal cables
+  VertexId from, to;
+  Bandwidth bandwidth;    // nominal, of the whole bundle
+  Seconds latency;
+  double efficiency = 1.0;
+  double health = 1.0;    // 1 = whole, 0 = failed
+  std::string name;       // "node3.gpu1-nvswitch", "leaf7-spine"
+};
+
+// The routes that flows take are made of these.
+struct Route {
+  std::vector<LinkId> links;   // from source to destination; empty for a GPU to itself
+};
+
+class Fabric {
+ public:
+  // `nodes` of `node` joined by `spec`. Throws ConfigError when they cannot be (a tier smaller than what is
+  // below it, a scale-up domain that the nodes do not fill).
+  Fabric(NodeSpec node, int nodes, FabricSpec spec);
+  Fabric(Fabric&&) noexcept;
+  Fabric& operator=(Fabric&&) noexcept;
+  ~Fabric();
+
+  const NodeSpec& node() const;
+  const FabricSpec& spec() const;
+  int nodes() const;
+  int gpus() const;
+  NodeId node_of(GpuId) const;
+  int domain_of(GpuId) const;          // scale-up domain
+  // The tier at which two nodes meet: 0 = same node or scale-up domain, 1 = tiers[0], ...
+  int meeting_tier(GpuId, GpuId) const;
+
+  int vertices() const;
+  int links() const;
+  VertexKind kind(VertexId) const;
+  std::string_view vertex_name(VertexId) const;
+  VertexId vertex_of(GpuId) const;
+  const Link& link(LinkId) const;
+  void set_health(LinkId, double health);
+  LinkId find_link(std::string_view name) const;   // invalid id when there is none
+
+  struct Graph;                        // the Boost.Graph side, for routing.cpp and builders.cpp
+  const Graph& graph() const;          // built on first call; not thread-safe before that
+
+ private:
+  std::unique_ptr<Graph> graph_;
+};
+
+}  // namespace runcast

@@ -1,0 +1,93 @@
+// What one GPU, link, NIC and node is: datasheet figures, and the fractions of them that kernels and
+// collectives are measured to reach. Read from the hardware library (scenarios/library/hardware/*.yaml), where
+// each number carries its source on its line. Leaves out: CPU, PCIe switches inside a node.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/config.hpp"
+#include "sim/units.hpp"
+
+namespace runcast {
+
+// One value per number format of matrix arithmetic. 0 = the GPU has no such units.
+template <class T>
+struct ByFormat {
+  T fp32{}, tf32{}, fp16{}, bf16{}, fp8{}, mxfp8{}, nvfp4{};
+};
+
+// What kernels reach of the peaks on this GPU; read by parallelism/kernel_time, which states the formulas.
+struct KernelConstants {
+  ByFormat<double> gemm_efficiency;      // of the dense peak, large GEMM without tile and wave losses; 0..1
+  ByFormat<double> gemm_prologue_k;      // K0: prologue and epilogue of a tile, in elements of K
+  double memory_efficiency = 0.9;        // of the HBM bandwidth, streaming kernels
+  Seconds kernel_overhead{5e-6};         // start-up and tail of one memory-bound kernel on the GPU
+  double attention_flash2 = 0.5;         // FlashAttention-2, of the 16-bit peak: head size 128, long sequence
+  double attention_cudnn = 0.5;          // cuDNN / FlashAttention-3 class kernels, likewise
+  double attention_triton = 0.4;         // Triton or ALiBi kernels, likewise
+  double attention_half_sequence = 250;  // s0: sequence length at which a kernel reaches half of that
+  double attention_backward = 0.85;      // backward rate over forward rate
+  double overlap_slowdown = 0.18;        // of compute while a collective runs on the same GPU at NVLink speed
+  double power_factor = 1.0;             // clock under the board's power limit, against the reference board
+};
+
+struct GpuSpec {
+  std::string name, vendor, architecture;  // architecture: volta ampere hopper blackwell cdna3 tpu
+  int sms = 0;                             // streaming multiprocessors (TPU: tensor cores)
+  ByFormat<FlopRate> peak;                 // dense, never "with sparsity"
+  FlopRate vector_rate;                    // fp32 outside the matrix units
+  Bytes capacity;                          // usable memory (YAML: capacity_gib), not the nominal name
+  Bandwidth memory_bandwidth;
+  Watts tdp, idle_power;
+  Dollars price_low, price_high;           // on demand, per GPU-hour; 0 = not sourced
+  KernelConstants kernels;
+};
+
+// One class of link. `bandwidth` is nominal, per direction and per GPU (scale-up) or per port (NIC).
+struct LinkSpec {
+  std::string name;
+  Bandwidth bandwidth;
+  Seconds latency;          // alpha of one hop, as a collective's step sees it
+  double efficiency = 1.0;  // bus bandwidth that large ring collectives reach, of nominal
+};
+
+struct NodeSpec {
+  std::string name;
+  GpuSpec gpu;
+  int gpus = 8;              // per node (a tray of an NVL72 rack is a node of 4)
+  int scale_up_domain = 8;   // GPUs that share one NVLink/ICI domain; a multiple or a divisor of nodes' GPUs
+  std::string scale_up_kind; // nvswitch | pairs | mesh | pcie | torus
+  LinkSpec scale_up;
+  bool in_switch_reduction = false;   // NVLS: NVSwitch sums and multicasts
+  double in_switch_efficiency = 0;    // all-reduce: of nominal, in units of S/b (see collective.hpp)
+  int nics = 8;
+  LinkSpec nic;
+  Bandwidth host_link;       // PCIe (or C2C) per GPU and direction, for offload
+  Watts host_power;          // CPUs, fans, NICs: what is not GPU boards
+};
+
+GpuSpec read_gpu(Section);
+// `gpu` is named in the node's section; `find_gpu` resolves the name (the caller owns the library).
+NodeSpec read_node(Section, const GpuSpec& gpu);
+
+// One tier of a Clos above the node's NICs, from the leaf up.
+struct TierSpec {
+  std::string name;               // leaf, pod, spine, ...
+  int nodes = 0;                  // nodes below one switch group of this tier; 0 = all of them
+  double oversubscription = 1.0;  // bandwidth into the tier from below / bandwidth out to the next tier up
+  Seconds latency;                // added by crossing this tier's switches, one way
+};
+
+struct FabricSpec {
+  std::string name;
+  std::string kind = "clos";      // none | clos   (further kinds are rows of topology/builders)
+  bool rails = false;             // NIC i of each node meets NIC i of the others on its own leaf
+  std::vector<TierSpec> tiers;
+  double routing_efficiency = 1.0;  // of the nominal link under load: ECMP collisions, adaptive routing
+  Watts power_per_port;             // switches and optics, per NIC port
+};
+
+FabricSpec read_fabric(Section);
+
+}  // namespace runcast
