@@ -1,0 +1,196 @@
+#include "parallelism/model.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace runcast {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kActivations = {"gelu", "swiglu", "squared_relu"};
+
+// Dimensions past these are typing errors, not models; they also keep every product inside a double's integers.
+constexpr std::int64_t kMaxWidth = 10'000'000, kMaxLayers = 100'000;
+
+std::int64_t dimension(Section& section, std::string_view key, std::int64_t limit = kMaxWidth) {
+  const std::int64_t value = section.count(key);
+  if (section.ok() && (value < 1 || value > limit))
+    section.fail(key, fmt::format("{} must be between 1 and {}, not {}", key, limit, value));
+  return value;
+}
+
+LatentAttention read_latent(Section section) {
+  LatentAttention mla;
+  mla.q_lora = section.count("q_lora", 0);
+  mla.kv_lora = dimension(section, "kv_lora");
+  mla.rope_dim = dimension(section, "rope_dim");
+  mla.nope_dim = dimension(section, "nope_dim");
+  mla.v_dim = dimension(section, "v_dim");
+  return mla;
+}
+
+Experts read_experts(Section section, std::int64_t layers) {
+  Experts e;
+  e.count = dimension(section, "count");
+  e.top_k = dimension(section, "top_k");
+  e.ffn = dimension(section, "ffn");
+  e.shared_ffn = section.count("shared_ffn", 0);
+  e.dense_layers = section.count("dense_layers", 0);
+  if (section.ok() && e.top_k > e.count)
+    section.fail("top_k", fmt::format("top_k {} is more than the {} experts", e.top_k, e.count));
+  if (section.ok() && e.dense_layers > layers)
+    section.fail("dense_layers", fmt::format("dense_layers {} is more than the {} layers", e.dense_layers, layers));
+  return e;
+}
+
+void check_heads(Section& section, const Model& m) {
+  if (!section.ok()) return;
+  if (m.heads % m.kv_heads != 0)
+    section.fail("kv_heads", fmt::format("{} attention heads are not divisible by {} kv_heads", m.heads, m.kv_heads));
+}
+
+}  // namespace
+
+std::string_view name_of(Activation a) { return kActivations[static_cast<std::size_t>(a)]; }
+
+Model read_model(Section section, std::string_view name) {
+  Model m;
+  m.name = section.text("name", name);
+  m.layers = dimension(section, "layers", kMaxLayers);
+  m.hidden = dimension(section, "hidden");
+  m.ffn = dimension(section, "ffn");
+  m.heads = dimension(section, "heads");
+  m.kv_heads = section.count("kv_heads", m.heads);
+  if (section.ok() && m.kv_heads < 1) section.fail("kv_heads", "kv_heads must be at least 1");
+  const bool divides = m.heads > 0 && m.hidden % m.heads == 0;
+  if (!section.has("head_dim") && section.ok() && !divides)
+    section.fail("heads", fmt::format("hidden {} is not divisible by {} heads; give head_dim", m.hidden, m.heads));
+  m.head_dim = section.count("head_dim", divides ? m.hidden / m.heads : 1);
+  if (section.ok() && (m.head_dim < 1 || m.head_dim > kMaxWidth))
+    section.fail("head_dim", "head_dim must be at least 1");
+  m.vocabulary = dimension(section, "vocabulary");
+  m.positions = section.count("positions", 0);
+  const std::string act = section.choice("activation", kActivations, "swiglu");
+  for (std::size_t i = 0; i < kActivations.size(); ++i)
+    if (act == kActivations[i]) m.activation = static_cast<Activation>(i);
+  m.tied_embeddings = section.flag("tied_embeddings", false);
+  m.biases = section.flag("biases", false);
+  m.dropout = section.flag("dropout", false);
+  if (auto latent = section.optional_section("latent_attention")) m.latent = read_latent(*latent);
+  if (auto experts = section.optional_section("experts")) m.experts = read_experts(*experts, m.layers);
+  section.skip("source");
+  check_heads(section, m);
+  return m;
+}
+
+LayerParameters layer_parameters(const Model& m, bool moe_layer) {
+  LayerParameters p;
+  const std::int64_t h = m.hidden, a = m.heads, g = m.kv_heads, d = m.head_dim;
+  std::int64_t bias = 0;
+  if (m.latent) {
+    const LatentAttention& l = *m.latent;
+    const std::int64_t qk = l.nope_dim + l.rope_dim;
+    p.attention = (l.q_lora > 0 ? h * l.q_lora + l.q_lora * a * qk : h * a * qk)  // q_down, q_up
+                  + h * (l.kv_lora + l.rope_dim)                                 // kv_down with the rope key
+                  + l.kv_lora * a * (l.nope_dim + l.v_dim)                       // kv_up
+                  + a * l.v_dim * h;                                             // output
+    p.norms = l.q_lora + l.kv_lora;
+  } else {
+    p.attention = h * (a + 2 * g) * d + a * d * h;
+    bias += (a + 2 * g) * d + h;
+  }
+  const std::int64_t matrices = m.mlp_matrices();
+  if (moe_layer && m.experts) {
+    const Experts& e = *m.experts;
+    p.router = h * e.count;
+    p.routed_experts = e.count * matrices * h * e.ffn;
+    p.mlp = matrices * h * e.shared_ffn;
+  } else {
+    p.mlp = matrices * h * m.ffn;
+    bias += (matrices - 1) * m.ffn + h;
+  }
+  p.norms += m.biases ? 4 * h : 2 * h;  // LayerNorm has a shift
+  if (m.biases) p.norms += bias;
+  return p;
+}
+
+ParameterCount count_parameters(const Model& m) {
+  ParameterCount c;
+  c.embedding = m.vocabulary * m.hidden;
+  c.positions = m.positions * m.hidden;
+  c.head = m.tied_embeddings ? 0 : m.vocabulary * m.hidden;
+  c.final_norm = m.biases ? 2 * m.hidden : m.hidden;
+  const std::int64_t moe_layers = m.experts ? m.layers - m.experts->dense_layers : 0;
+  const LayerParameters dense = layer_parameters(m, false);
+  c.layers = (m.layers - moe_layers) * dense.total();
+  std::int64_t inactive = 0;
+  if (m.experts) {
+    const LayerParameters moe = layer_parameters(m, true);
+    c.layers += moe_layers * moe.total();
+    const Experts& e = *m.experts;
+    inactive = moe_layers * (e.count - e.top_k) * m.mlp_matrices() * m.hidden * e.ffn;
+  }
+  c.total = c.embedding + c.positions + c.head + c.final_norm + c.layers;
+  c.active = c.total - inactive;
+  return c;
+}
+
+LayerFlops layer_forward_flops(const Model& m, bool moe_layer, double tokens, double sequence) {
+  LayerFlops f;
+  const double T = tokens, h = static_cast<double>(m.hidden), a = static_cast<double>(m.heads);
+  const double g = static_cast<double>(m.kv_heads), d = static_cast<double>(m.head_dim);
+  const double qk = static_cast<double>(m.qk_dim()), v = static_cast<double>(m.value_dim());
+  if (m.latent) {
+    const LatentAttention& l = *m.latent;
+    const double ql = static_cast<double>(l.q_lora), kl = static_cast<double>(l.kv_lora);
+    const double dr = static_cast<double>(l.rope_dim), dn = static_cast<double>(l.nope_dim);
+    const double q = ql > 0 ? h * ql + ql * a * qk : h * a * qk;
+    f.qkv = Flops(2 * T * (q + h * (kl + dr) + kl * a * (dn + v)));
+  } else {
+    f.qkv = Flops(2 * T * h * (a + 2 * g) * d);
+  }
+  f.attention = Flops(T * sequence * a * (qk + v));  // 2 s a (qk + v) a token, causal half
+  f.projection = Flops(2 * T * a * v * h);
+  const double in = m.mlp_matrices() - 1;
+  if (moe_layer && m.experts) {
+    const Experts& e = *m.experts;
+    f.router = Flops(2 * T * h * static_cast<double>(e.count));
+    f.routed = Flops(2 * T * (in + 1) * h * static_cast<double>(e.ffn * e.top_k));
+    f.shared = Flops(2 * T * (in + 1) * h * static_cast<double>(e.shared_ffn));
+  } else {
+    f.mlp_in = Flops(2 * T * in * h * static_cast<double>(m.ffn));
+    f.mlp_out = Flops(2 * T * h * static_cast<double>(m.ffn));
+  }
+  return f;
+}
+
+Flops head_forward_flops(const Model& m, double tokens) {
+  return Flops(2 * tokens * static_cast<double>(m.hidden) * static_cast<double>(m.vocabulary));
+}
+
+std::string_view name_of(FlopConvention c) {
+  constexpr std::array<std::string_view, 5> names = {"exact", "exact_full", "6n", "palm", "megatron_2021"};
+  return names[static_cast<std::size_t>(c)];
+}
+
+Flops training_flops_per_token(const Model& m, double s, FlopConvention convention) {
+  const double n = static_cast<double>(count_parameters(m).active);
+  const double L = static_cast<double>(m.layers), h = static_cast<double>(m.hidden);
+  const double ad = static_cast<double>(m.heads * m.head_dim), V = static_cast<double>(m.vocabulary);
+  switch (convention) {
+    case FlopConvention::six_n: return Flops(6 * n);
+    case FlopConvention::palm: return Flops(6 * n + 12 * L * ad * s);
+    case FlopConvention::megatron_2021: return Flops(72 * L * h * h * (1 + s / (6 * h) + V / (12 * h * L)));
+    case FlopConvention::exact:
+    case FlopConvention::exact_full: break;
+  }
+  const double moe_layers = m.experts ? L - static_cast<double>(m.experts->dense_layers) : 0;
+  const LayerFlops dense = layer_forward_flops(m, false, 1, s), moe = layer_forward_flops(m, true, 1, s);
+  Flops forward = (L - moe_layers) * dense.total() + head_forward_flops(m, 1);
+  if (moe_layers > 0) forward += moe_layers * moe.total();
+  if (convention == FlopConvention::exact_full) forward += L * dense.attention;
+  return 3 * forward;
+}
+
+}  // namespace runcast

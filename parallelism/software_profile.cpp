@@ -1,0 +1,53 @@
+#include "parallelism/software_profile.hpp"
+
+#include <array>
+
+namespace runcast {
+
+namespace {
+
+constexpr std::array<std::string_view, 4> kKernels = {"standard", "flash2", "cudnn", "triton"};
+constexpr std::array<std::string_view, 4> kShardings = {"none", "zero1", "zero2", "zero3"};
+constexpr std::array<std::string_view, 3> kRecomputes = {"none", "selective", "full"};
+
+double fraction(Section& section, std::string_view key, double fallback, double limit) {
+  const double value = section.number(key, fallback);
+  if (section.ok() && (value < 0 || value > limit))
+    section.fail(key, std::string(key) + " must lie between 0 and " + std::to_string(limit));
+  return value;
+}
+
+}  // namespace
+
+SoftwareProfile read_software_profile(Section s, std::string_view name) {
+  SoftwareProfile p;
+  p.name = s.text("name", name);
+  p.sentence = s.text("sentence", "");
+  const std::string kernel = s.choice("attention", kKernels, "cudnn");
+  for (std::size_t i = 0; i < kKernels.size(); ++i)
+    if (kernel == kKernels[i]) p.attention = static_cast<AttentionKernel>(i);
+  p.elementwise_factor = fraction(s, "elementwise_factor", p.elementwise_factor, 10);
+  p.host_per_layer = s.seconds("host_per_layer", p.host_per_layer);
+  p.host_backward = fraction(s, "host_backward", p.host_backward, 10);
+  p.step_overhead = s.seconds("step_overhead", p.step_overhead);
+  p.jitter = fraction(s, "jitter", p.jitter, 1);
+  p.gradient_bytes = fraction(s, "gradient_bytes", p.gradient_bytes, 4);
+  p.reduce_bytes = fraction(s, "reduce_bytes", p.reduce_bytes, 4);
+  p.gather_bytes = fraction(s, "gather_bytes", p.gather_bytes, 4);
+  p.accumulate_fp32 = s.flag("accumulate_fp32", p.accumulate_fp32);
+  p.overlap_data = s.flag("overlap_data", p.overlap_data);
+  p.overlap_parameters = s.flag("overlap_parameters", p.overlap_parameters);
+  p.overlap_tensor = s.flag("overlap_tensor", p.overlap_tensor);
+  p.tensor_exposed = fraction(s, "tensor_exposed", p.tensor_exposed, 1);
+  p.context_hidden = fraction(s, "context_hidden", p.context_hidden, 1);
+  p.overlap_p2p_flat = s.flag("overlap_p2p_flat", p.overlap_p2p_flat);
+  p.overlap_p2p_interleaved = s.flag("overlap_p2p_interleaved", p.overlap_p2p_interleaved);
+  p.bucket_parameters = fraction(s, "bucket_parameters", p.bucket_parameters, 1e15);
+  p.collective_launch = s.seconds("collective_launch", p.collective_launch);
+  p.sharding = s.choice("sharding", kShardings, p.sharding);
+  p.recompute = s.choice("recompute", kRecomputes, p.recompute);
+  s.skip("source");
+  return p;
+}
+
+}  // namespace runcast

@@ -1,0 +1,42 @@
+// What a training framework does around the mathematics: which attention kernel, what is fused, what overlaps,
+// how much host time a layer costs. Read from scenarios/library/software/*.yaml, each number with its origin.
+// Leaves out: Python garbage collection, logging, evaluation.
+#pragma once
+
+#include <string>
+
+#include "sim/config.hpp"
+#include "sim/units.hpp"
+
+namespace runcast {
+
+enum class AttentionKernel { standard, flash2, cudnn, triton };
+
+struct SoftwareProfile {
+  std::string name, sentence;
+  AttentionKernel attention = AttentionKernel::cudnn;
+  double elementwise_factor = 1.0;     // HBM traffic of unfused against fused elementwise kernels
+  Seconds host_per_layer{200e-6};      // CPU time to issue one layer's forward pass
+  double host_backward = 1.5;          // backward issue time over forward's
+  Seconds step_overhead{30e-3};        // per step: data, logging, loss scaling, scheduler
+  double jitter = 0.006;               // relative step growth per doubling of the job beyond 8 GPUs
+  double gradient_bytes = 4;           // main gradients in memory
+  double reduce_bytes = 4;             // gradient element on the wire
+  double gather_bytes = 2;             // parameter element on the wire
+  bool accumulate_fp32 = true;         // weight gradients are added into fp32 buffers by the GEMM's epilogue
+  bool overlap_data = true;            // gradient reduction and parameter gather behind compute
+  bool overlap_parameters = true;      // parameter gather behind the next forward
+  bool overlap_tensor = false;         // user buffers, async TP
+  double tensor_exposed = 0.35;        // share of tensor-parallel time that stays exposed when overlapped
+  double context_hidden = 0.7;         // share of attention time that can hide ring context exchange
+  bool overlap_p2p_flat = false;       // p2p behind compute without interleaving
+  bool overlap_p2p_interleaved = true;
+  double bucket_parameters = 40e6;     // least parameters of a data-parallel bucket
+  Seconds collective_launch{10e-6};    // fixed time of one collective
+  std::string sharding = "zero1";      // defaults of training.* where a scenario is silent
+  std::string recompute = "none";
+};
+
+SoftwareProfile read_software_profile(Section section, std::string_view name);
+
+}  // namespace runcast
