@@ -157,6 +157,20 @@ int read_virtual_stages(Section& s, std::string_view schedule, const Layout& lay
   return static_cast<int>(std::clamp<std::int64_t>(value, 1, layers + 2));
 }
 
+// 0 = one group of as many micro-batches as pipeline ranks; `all` = breadth first.
+int read_group_size(Section& s, std::int64_t m) {
+  const std::string word = s.text("group_size", "auto");
+  if (word == "auto") return 0;
+  if (word == "all") return static_cast<int>(m);
+  try {
+    const std::int64_t group = parse_count(word, "group_size");
+    if (group >= 1) return static_cast<int>(std::min(group, m));
+  } catch (const ConfigError&) {
+  }
+  s.fail("group_size", fmt::format("group_size must be a count of at least 1, 'all' or 'auto', not '{}'", word));
+  return 0;
+}
+
 }  // namespace
 
 bool Recompute::has(std::string_view module) const {
@@ -212,10 +226,7 @@ ScheduleSpec read_schedule(Section s, const Model& model, const Layout& layout, 
   const std::string p2p = s.choice("p2p", kPointToPoint, hidden ? "overlapped" : "blocking");
   spec.point_to_point = p2p == "blocking" ? PointToPoint::blocking
                         : p2p == "async" ? PointToPoint::async : PointToPoint::overlapped;
-  const bool all = s.kind("group_size") == NodeKind::scalar && !s.count_or_word("group_size", "all");
-  const auto group = all ? std::optional<std::int64_t>(m) : s.count_or_word("group_size", "auto");
-  spec.group_size = group ? static_cast<int>(std::clamp<std::int64_t>(*group, 0, m)) : 0;
-  if (group && *group < 1) s.fail("group_size", "group_size must be at least 1, 'all' or 'auto'");
+  spec.group_size = read_group_size(s, m);
   const std::int64_t stages = name == "dualpipe" ? layout.pipeline
                                                  : static_cast<std::int64_t>(layout.pipeline) * spec.virtual_stages;
   spec.stage_layers = read_stage_layers(s, model.layers, std::max<std::int64_t>(stages, 1));
