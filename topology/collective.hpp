@@ -8,6 +8,9 @@
 //   double tree all-reduce        2 ceil(log2 n) alpha + 2 S/b                    [Sanders et al. 2009]
 //   NVLS all-reduce               alpha + (1 + 1/n) S/b          (reduced and multicast in the switch)
 //   pairwise all-to-all           (n-1) alpha + (n-1)/n S/b
+//   ring broadcast (pipelined)    (n-1) alpha + S/b
+//   pairwise send/receive         alpha + S/b
+// A hierarchical algorithm has two kinds of links and therefore no row here: topology/network prices it.
 // Leaves out: reduction arithmetic, protocol headers, contention (topology/network).
 #pragma once
 
