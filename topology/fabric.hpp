@@ -19,24 +19,24 @@ using LinkId = Id<struct LinkIdTag>;
 
 enum class VertexKind { gpu, scale_up_switch, nic, network_switch };
 
-struct Link {             // one direction of a cable or of a bundle of equal cables
+struct Link {  // one direction of a cable or of a bundle of equal cables
   VertexId from, to;
-  Bandwidth bandwidth;    // nominal, of the whole bundle
+  Bandwidth bandwidth;  // nominal, of the whole bundle
   Seconds latency;
   double efficiency = 1.0;
-  double health = 1.0;    // 1 = whole, 0 = failed
-  std::string name;       // "node3.gpu1-nvswitch", "leaf7-spine"
+  double health = 1.0;  // 1 = whole, 0 = failed
+  std::string name;     // "node3.gpu1-nvswitch", "leaf7-spine"
 };
 
 // The routes that flows take are made of these.
 struct Route {
-  std::vector<LinkId> links;   // from source to destination; empty for a GPU to itself
+  std::vector<LinkId> links;  // from source to destination; empty for a GPU to itself
 };
 
 class Fabric {
  public:
-  // `nodes` of `node` joined by `spec`. Throws ConfigError when they cannot be (a tier smaller than what is
-  // below it, a scale-up domain that the nodes do not fill).
+  // `nodes` of `node` joined by `spec`. Throws ConfigError when they cannot be (fabric 'none' under several
+  // scale-up domains, a tier that ends below all nodes). Cheap: nothing is drawn yet.
   Fabric(NodeSpec node, int nodes, FabricSpec spec);
   Fabric(Fabric&&) noexcept;
   Fabric& operator=(Fabric&&) noexcept;
@@ -47,7 +47,11 @@ class Fabric {
   int nodes() const;
   int gpus() const;
   NodeId node_of(GpuId) const;
-  int domain_of(GpuId) const;          // scale-up domain
+  int domain_of(GpuId) const;  // scale-up domain
+  int domains() const;
+  // GPUs of a whole domain that the job uses. Racks are filled evenly where that can be done with no domain
+  // less than half full (64 GPUs each on four NVL72 racks for 256), as schedulers place blocks; else packed.
+  int gpus_per_domain() const;
   // The tier at which two nodes meet: 0 = same node or scale-up domain, 1 = tiers[0], ...
   int meeting_tier(GpuId, GpuId) const;
 
@@ -57,11 +61,14 @@ class Fabric {
   std::string_view vertex_name(VertexId) const;
   VertexId vertex_of(GpuId) const;
   const Link& link(LinkId) const;
-  void set_health(LinkId, double health);
-  LinkId find_link(std::string_view name) const;   // invalid id when there is none
+  LinkId reverse(LinkId) const;                    // the other direction of the same cable
+  void set_health(LinkId, double health);          // of the cable: both directions
+  bool degraded() const;                           // any link's health is not 1; never builds the graph
+  LinkId find_link(std::string_view name) const;   // by either direction's name; value -1 when there is none
+  std::vector<LinkId> links_from(VertexId) const;  // in building order
 
-  struct Graph;                        // the Boost.Graph side, for routing.cpp and builders.cpp
-  const Graph& graph() const;          // built on first call; not thread-safe before that
+  struct Graph;                // the Boost.Graph side (topology/graph.hpp), for routing and builders
+  const Graph& graph() const;  // built on first call; not thread-safe before that
 
  private:
   std::unique_ptr<Graph> graph_;

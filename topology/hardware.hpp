@@ -1,6 +1,6 @@
 // What one GPU, link, NIC and node is: datasheet figures, and the fractions of them that kernels and
-// collectives are measured to reach. Read from the hardware library (scenarios/library/hardware/*.yaml), where
-// each number carries its source on its line. Leaves out: CPU, PCIe switches inside a node.
+// collectives are measured to reach. Read from the hardware library (scenarios/library/hardware/*.yaml),
+// where each number carries its source on its line. Leaves out: CPU, PCIe switches inside a node.
 #pragma once
 
 #include <string>
@@ -40,7 +40,7 @@ struct GpuSpec {
   Bytes capacity;                          // usable memory (YAML: capacity_gib), not the nominal name
   Bandwidth memory_bandwidth;
   Watts tdp, idle_power;
-  Dollars price_low, price_high;           // on demand, per GPU-hour; 0 = not sourced
+  Dollars price_low, price_high;  // on demand, per GPU-hour; 0 = not sourced
   KernelConstants kernels;
 };
 
@@ -55,18 +55,18 @@ struct LinkSpec {
 struct NodeSpec {
   std::string name;
   GpuSpec gpu;
-  int gpus = 8;              // per node (a tray of an NVL72 rack is a node of 4)
-  int scale_up_domain = 8;   // GPUs that share one NVLink/ICI domain; a multiple or a divisor of nodes' GPUs
-  std::string scale_up_kind; // a row of scale_up_builders(): nvswitch | pairs | mesh | pcie | torus
-  int torus_axes = 0;        // torus: axes of the ICI mesh, which share `scale_up.bandwidth`
+  int gpus = 8;               // per node (a tray of an NVL72 rack is a node of 4)
+  int scale_up_domain = 8;    // GPUs that share one NVLink/ICI domain; a multiple or a divisor of nodes' GPUs
+  std::string scale_up_kind;  // a row of scale_up_builders(): nvswitch | pairs | mesh | pcie | torus
+  int torus_axes = 0;         // torus: axes of the ICI mesh, which share `scale_up.bandwidth`
   LinkSpec scale_up;
-  bool in_switch_reduction = false;   // NVLS: NVSwitch sums and multicasts
-  double in_switch_efficiency = 0;    // all-reduce: of nominal, in units of S/b (see collective.hpp)
-  Seconds in_switch_latency;          // per GPU of the group: start and fill of the NVLS pipeline
+  bool in_switch_reduction = false;  // NVLS: NVSwitch sums and multicasts
+  double in_switch_efficiency = 0;   // all-reduce: of nominal, in units of S/b (see collective.hpp)
+  Seconds in_switch_latency;         // per GPU of the group: start and fill of the NVLS pipeline
   int nics = 8;
   LinkSpec nic;
-  Bandwidth host_link;       // PCIe (or C2C) per GPU and direction, for offload
-  Watts host_power;          // CPUs, fans, NICs: what is not GPU boards
+  Bandwidth host_link;  // PCIe (or C2C) per GPU and direction, for offload
+  Watts host_power;     // CPUs, fans, NICs: what is not GPU boards
 };
 
 // Each reads every key of its section but `gpu` of a node, which the caller reads, to find the GPU in the
@@ -80,18 +80,18 @@ struct TierSpec {
   int nodes = 0;                  // nodes below one switch group of this tier; 0 = all of them
   double oversubscription = 1.0;  // bandwidth into the tier from below / bandwidth out to the next tier up
   Seconds latency;                // added by crossing this tier's switches, one way
-  int switches = 4;               // parallel switches of one group (equal-cost paths); leaves: 1, or one per rail
+  int switches = 4;  // parallel switches of one group (equal-cost paths); leaves: 1, or one per rail
 };
 
 struct FabricSpec {
   std::string name;
-  std::string kind = "clos";      // none | clos   (further kinds are rows of topology/builders)
-  bool rails = false;             // NIC i of each node meets NIC i of the others on its own leaf
+  std::string kind = "clos";  // none | clos   (further kinds are rows of topology/builders)
+  bool rails = false;         // NIC i of each node meets NIC i of the others on its own leaf
   std::vector<TierSpec> tiers;
   // Of what a NIC reaches alone, under the load of a training step: ECMP collisions, bursts, other groups.
   // 0.76 x a NIC's 0.92 = the 0.70 of nominal that published steps fit (accuracy study, starting constant).
   double routing_efficiency = 0.76;
-  Watts power_per_port;             // switches and optics, per NIC port
+  Watts power_per_port;  // switches and optics, per NIC port
 };
 
 FabricSpec read_fabric(Section);

@@ -16,8 +16,9 @@ struct Placement {
   int ranks() const { return static_cast<int>(gpu.size()); }
 };
 
-Placement packed_placement(int ranks);                                   // rank i on GPU i
-Placement scattered_placement(int ranks, int gpus_per_node, int nodes);  // node round robin, whole nodes' worth of ranks spread
-Placement random_placement(int ranks, int gpus, std::uint64_t seed);     // uniform, addressed by seed
+Placement packed_placement(int ranks);  // rank i on GPU i
+Placement scattered_placement(int ranks, int gpus_per_node,
+                              int nodes);  // node round robin, whole nodes' worth of ranks spread
+Placement random_placement(int ranks, int gpus, std::uint64_t seed);  // uniform, addressed by seed
 
 }  // namespace runcast

@@ -1,0 +1,402 @@
+// Which links a group of ranks gets, and the fastest algorithm over them (the formulas are in network.hpp).
+// Tiers are counted, not simulated: the flows of all concurrent groups that cross an uplink against its
+// capacity. The graph is looked at only where links are degraded.
+#include "topology/network.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "topology/routing.hpp"
+
+namespace runcast {
+namespace {
+
+// ---- where the members of a group are -------------------------------------------------------------------
+
+struct Domain {
+  int key;                  // scale-up domain, or node where the group spans several domains of one
+  std::vector<GpuId> gpus;  // in the order of the members
+};
+
+struct Spread {
+  int ranks = 0;
+  std::vector<Domain> domains;  // in order of first member: the order of NCCL's ring over nodes
+  int ranks_per_node = 1;       // in the fullest one
+  bool pairs_apart = false;     // domains smaller than a node, and the group is in more than one of them
+
+  int fullest() const {
+    std::size_t most = 0;
+    for (const Domain& domain : domains) most = std::max(most, domain.gpus.size());
+    return static_cast<int>(most);
+  }
+  int narrowest() const {
+    std::size_t least = domains.front().gpus.size();
+    for (const Domain& domain : domains) least = std::min(least, domain.gpus.size());
+    return static_cast<int>(least);
+  }
+};
+
+Spread spread_of(const Fabric& fabric, const Placement& placement, std::span<const RankId> members) {
+  Spread spread;
+  spread.ranks = static_cast<int>(members.size());
+  const bool small_domains = fabric.gpus_per_domain() < fabric.node().gpus;
+  const int first_domain = fabric.domain_of(placement[members.front()]);
+  for (const RankId rank : members)
+    spread.pairs_apart |= small_domains && fabric.domain_of(placement[rank]) != first_domain;
+  std::vector<int> place(static_cast<std::size_t>(std::max(fabric.domains(), fabric.nodes())), -1);
+  std::vector<int> on_node(static_cast<std::size_t>(fabric.nodes()), 0);
+  for (const RankId rank : members) {
+    const GpuId gpu = placement[rank];
+    const int node = fabric.node_of(gpu).value;
+    const int key = spread.pairs_apart ? node : fabric.domain_of(gpu);
+    int& at = place[static_cast<std::size_t>(key)];
+    if (at < 0) {
+      at = static_cast<int>(spread.domains.size());
+      spread.domains.push_back({key, {}});
+    }
+    spread.domains[static_cast<std::size_t>(at)].gpus.push_back(gpu);
+    spread.ranks_per_node = std::max(spread.ranks_per_node, ++on_node[static_cast<std::size_t>(node)]);
+  }
+  return spread;
+}
+
+// ---- links inside a domain ------------------------------------------------------------------------------
+
+// The share of a torus that a group of n neighbours uses: a line of up to 16 chips is on one axis, a plane of
+// up to 256 on two (assumption: slices are cut along the axes).
+double torus_share(int axes, int ranks) {
+  int used = 1;
+  for (int reach = 16; used < axes && ranks > reach; reach *= 16) ++used;
+  return static_cast<double>(used) / axes;
+}
+
+Bandwidth scale_up_nominal(const NodeSpec& node, int ranks, bool pairs_apart) {
+  if (pairs_apart) return node.host_link;
+  if (node.scale_up_kind == "mesh")  // a ring over g GPUs uses the links to g-1 peers of each
+    return node.scale_up.bandwidth * (std::max(1.0, ranks - 1.0) / std::max(1.0, node.scale_up_domain - 1.0));
+  if (node.scale_up_kind == "torus") return node.scale_up.bandwidth * torus_share(node.torus_axes, ranks);
+  return node.scale_up.bandwidth;
+}
+
+void fill_intra(const NodeSpec& node, const Spread& spread, GroupLinks& links) {
+  links.intra_nominal = scale_up_nominal(node, links.ranks_per_domain, spread.pairs_apart);
+  links.intra = links.intra_nominal * node.scale_up.efficiency;
+  links.intra_latency = node.scale_up.latency;
+  links.in_switch_reduction = node.in_switch_reduction && links.ranks_per_domain > 1;
+  if (links.in_switch_reduction) {
+    links.in_switch = links.intra_nominal * node.in_switch_efficiency;
+    links.in_switch_latency = links.ranks_per_domain * node.in_switch_latency;
+  }
+  links.busiest_link = spread.pairs_apart ? "PCIe" : node.scale_up.name;
+}
+
+// ---- links between domains ------------------------------------------------------------------------------
+
+// alpha of a step between nodes that meet at `tier` (1 = the first): up and down through the tiers below it.
+Seconds alpha_at(const Fabric& fabric, int tier) {
+  Seconds alpha = fabric.node().nic.latency;
+  const auto& tiers = fabric.spec().tiers;
+  for (int t = 1; t <= tier; ++t)
+    alpha += (t < tier ? 2.0 : 1.0) * tiers[static_cast<std::size_t>(t) - 1].latency;
+  return alpha;
+}
+
+// Of the node's NICs, per rank, when `active` ranks of the node send; alone, a rank has the NICs near it.
+Bandwidth nic_share(const NodeSpec& node, int active) {
+  const double near = std::max(1.0, static_cast<double>(node.nics) / node.gpus);
+  return node.nic.bandwidth * std::min(near, static_cast<double>(node.nics) / active);
+}
+
+// The members below one switch group of a tier ("unit"): the most in one, and how often a ring over the
+// domains leaves one.
+struct TierUse {
+  int fullest = 0;
+  int crossings = 0;
+};
+
+TierUse use_of_tier(const Fabric& fabric, const Spread& spread, int unit_nodes) {
+  const auto unit = [&](const Domain& domain) {
+    return static_cast<std::size_t>(fabric.node_of(domain.gpus.front()).value / unit_nodes);
+  };
+  const std::size_t units = static_cast<std::size_t>(fabric.nodes() / unit_nodes) + 1;
+  std::vector<int> members(units, 0), crossings(units, 0);
+  for (std::size_t i = 0; i < spread.domains.size(); ++i) {
+    const std::size_t here = unit(spread.domains[i]);
+    members[here] += static_cast<int>(spread.domains[i].gpus.size());
+    crossings[here] += unit(spread.domains[(i + 1) % spread.domains.size()]) != here;
+  }
+  return {*std::max_element(members.begin(), members.end()),
+          *std::max_element(crossings.begin(), crossings.end())};
+}
+
+// How full each tier's uplinks would be at the NICs' rate: demand over capacity, by tier from the leaf up.
+std::vector<double> fill_inter(const Fabric& fabric, const Spread& spread, int concurrent,
+                               GroupLinks& links) {
+  const NodeSpec& node = fabric.node();
+  const int groups_on_node = std::clamp(node.gpus / spread.ranks_per_node, 1, concurrent);
+  const Bandwidth share = nic_share(node, spread.ranks_per_node * groups_on_node);
+  links.inter_nominal = links.pairwise_nominal = share;
+  links.busiest_link = node.nic.name;
+  std::vector<double> load;
+  double oversubscription = 1;
+  for (const TierSpec& tier : fabric.spec().tiers) {
+    if (tier.nodes == 0 || tier.nodes >= fabric.nodes()) break;
+    oversubscription *= tier.oversubscription;
+    const TierUse use = use_of_tier(fabric, spread, tier.nodes);
+    load.push_back(0);
+    if (use.crossings == 0) continue;
+    const Bandwidth uplink = node.nic.bandwidth * (tier.nodes * node.nics / oversubscription);
+    const int groups = std::clamp(tier.nodes * node.gpus / use.fullest, 1, concurrent);
+    const Bandwidth demand = share * (1.0 * groups * use.crossings * links.ranks_per_domain);
+    load.back() = demand / uplink;
+    const Bandwidth ring = share / std::max(1.0, load.back());
+    if (ring < links.inter_nominal) {
+      links.inter_nominal = ring;
+      links.busiest_link = tier.name + " uplinks";
+    }
+    const double leaving =
+        static_cast<double>(spread.ranks - links.ranks_per_domain) / std::max(1, spread.ranks - use.fullest);
+    links.pairwise_nominal =
+        std::min(links.pairwise_nominal, uplink / (1.0 * groups * use.fullest) * leaving);
+  }
+  const double reached = node.nic.efficiency * fabric.spec().routing_efficiency;
+  links.inter = links.inter_nominal * reached;
+  links.pairwise = links.pairwise_nominal * reached;
+  return load;
+}
+
+int highest_meeting(const Fabric& fabric, const Spread& spread) {
+  int tier = 1;
+  for (std::size_t i = 0; i < spread.domains.size(); ++i) {
+    const Domain& next = spread.domains[(i + 1) % spread.domains.size()];
+    tier = std::max(tier, fabric.meeting_tier(spread.domains[i].gpus.front(), next.gpus.front()));
+  }
+  return tier;
+}
+
+// ---- degraded links -------------------------------------------------------------------------------------
+
+Route require_route(const Fabric& fabric, GpuId a, GpuId b) {
+  if (auto route = find_route(fabric, a, b)) return *std::move(route);
+  throw ConfigError("failed links cut " + std::string(fabric.vertex_name(fabric.vertex_of(a))) + " from " +
+                    std::string(fabric.vertex_name(fabric.vertex_of(b))) +
+                    "; leave one path between them whole, or take the node out of the job");
+}
+
+struct Slowest {
+  double factor = 1;  // of the rate without faults
+  std::string link;
+  void meet(double candidate, const std::string& name) {
+    if (candidate < factor) {
+      factor = candidate;
+      link = name;
+    }
+  }
+};
+
+// What a switch's uplinks can still carry, of whole. Tiers are built upwards: higher switches have higher
+// ids.
+double uplink_health(const Fabric& fabric, VertexId from) {
+  double sum = 0;
+  int count = 0;
+  for (const LinkId id : fabric.links_from(from)) {
+    const Link& link = fabric.link(id);
+    if (fabric.kind(link.to) != VertexKind::network_switch || link.to < from) continue;
+    sum += link.health;
+    ++count;
+  }
+  return count == 0 ? 1 : sum / count;
+}
+
+// A GPU's or NIC's link sets the pace of its route. A bundle between switches does so only as far as the
+// uplinks are needed: `load` is the demand on the fullest tier over its capacity, whole.
+void follow(const Fabric& fabric, const Route& route, double load, Slowest& slowest) {
+  for (const LinkId id : route.links) {
+    const Link& link = fabric.link(id);
+    if (fabric.kind(link.from) != VertexKind::network_switch ||
+        fabric.kind(link.to) != VertexKind::network_switch) {
+      slowest.meet(link.health, link.name);
+      continue;
+    }
+    const double left = std::min(link.health, uplink_health(fabric, std::min(link.from, link.to)));
+    slowest.meet(left / std::clamp(load, 1e-9, 1.0), link.name);
+  }
+}
+
+// The ring's routes: to the next member inside each domain, and from each channel to the next domain.
+void slow_down(const Fabric& fabric, const Spread& spread, double load, GroupLinks& links) {
+  Slowest inside, outside;
+  for (std::size_t d = 0; d < spread.domains.size(); ++d) {
+    const auto& gpus = spread.domains[d].gpus;
+    for (std::size_t i = 0; gpus.size() > 1 && i < gpus.size(); ++i)
+      follow(fabric, require_route(fabric, gpus[i], gpus[(i + 1) % gpus.size()]), load, inside);
+    const auto& next = spread.domains[(d + 1) % spread.domains.size()].gpus;
+    for (std::size_t i = 0; links.domains > 1 && i < std::min(gpus.size(), next.size()); ++i)
+      follow(fabric, require_route(fabric, gpus[i], next[i]), load, outside);
+  }
+  links.intra *= inside.factor;
+  links.in_switch *= inside.factor;
+  links.inter *= outside.factor;
+  links.pairwise *= outside.factor;
+  if (!inside.link.empty()) links.busiest_link = inside.link;
+  if (!outside.link.empty()) links.busiest_link = outside.link;
+}
+
+// ---- algorithms -----------------------------------------------------------------------------------------
+
+struct Rates {
+  Bandwidth intra, inter, pairwise, in_switch;
+};
+
+// Rate of a ring, per rank: inside one domain its link; across domains one NIC for each channel.
+Bandwidth ring_rate(const GroupLinks& links, const Rates& rates) {
+  if (links.domains == 1) return rates.intra;
+  const Bandwidth channels = rates.inter * links.narrowest_domain;
+  return links.ranks_per_domain == 1 ? channels : std::min(rates.intra, channels);
+}
+
+Seconds ring_latency(const GroupLinks& links) {
+  return (links.ranks - links.domains) * links.intra_latency + (links.domains - 1) * links.inter_latency;
+}
+
+Seconds tree_latency(const GroupLinks& links) {
+  return 2.0 * ((links.ranks_per_domain - 1) * links.intra_latency + links.tree_depth * links.inter_latency);
+}
+
+// NVLS inside, a double tree of S/g outside (between two domains each sends S/g once), at the same time.
+Seconds hierarchical_all_reduce(const GroupLinks& links, const Rates& rates, Bytes size) {
+  const int g = links.narrowest_domain, full = links.ranks_per_domain;
+  const double passes = links.domains == 2 ? 1 : 2;
+  if (links.in_switch_reduction)
+    return std::max(bandwidth_bound(Collective::all_reduce, Algorithm::nvls, full, size, rates.in_switch),
+                    passes * (size / (rates.inter * g)));
+  return 2.0 * bandwidth_bound(Collective::reduce_scatter, Algorithm::ring, full, size, rates.intra) +
+         bandwidth_bound(Collective::all_reduce, Algorithm::ring, links.domains, size / g, rates.inter);
+}
+
+Seconds all_to_all(const GroupLinks& links, const Rates& rates, Bytes size) {
+  const double n = links.ranks;
+  const Seconds inside = size * ((links.ranks_per_domain - 1) / n) / rates.intra;
+  if (links.domains == 1) return inside;
+  return std::max(inside, size * ((n - links.narrowest_domain) / n) / rates.pairwise);
+}
+
+Seconds bandwidth_term(Collective collective, Algorithm algorithm, const GroupLinks& links,
+                       const Rates& rates, Bytes size) {
+  switch (algorithm) {
+    case Algorithm::nvls:
+      return bandwidth_bound(collective, algorithm, links.ranks, size, rates.in_switch);
+    case Algorithm::hierarchical:
+      return hierarchical_all_reduce(links, rates, size);
+    case Algorithm::pairwise:
+      return collective == Collective::all_to_all ? all_to_all(links, rates, size)
+                                                  : size / (links.domains == 1 ? rates.intra : rates.inter);
+    default:
+      return bandwidth_bound(collective, algorithm, links.ranks, size, ring_rate(links, rates));
+  }
+}
+
+Seconds latency_term(Collective collective, Algorithm algorithm, const GroupLinks& links) {
+  const Seconds furthest = links.domains > 1 ? links.inter_latency : links.intra_latency;
+  switch (algorithm) {
+    case Algorithm::nvls:
+      return links.in_switch_latency;
+    case Algorithm::double_tree:
+      return links.domains > 1 ? tree_latency(links)
+                               : closed_form(collective, algorithm, links.ranks, links.intra_latency,
+                                             Bytes(0), links.intra);
+    case Algorithm::hierarchical:
+      return links.in_switch_reduction
+                 ? links.in_switch_latency + 2.0 * links.tree_depth * links.inter_latency
+                 : 2.0 * ((links.ranks_per_domain - 1) * links.intra_latency +
+                          (links.domains - 1) * links.inter_latency);
+    case Algorithm::pairwise:  // messages are posted one after the other and fly together
+      if (collective == Collective::send_receive) return furthest;
+      return (links.ranks - 1) * links.intra_latency + (links.domains > 1 ? links.inter_latency : Seconds(0));
+    default:
+      return (collective == Collective::all_reduce ? 2.0 : 1.0) * ring_latency(links);
+  }
+}
+
+// What may run over these links, in the order of preference at equal times.
+std::vector<Algorithm> applicable(Collective collective, const GroupLinks& links) {
+  if (collective == Collective::all_to_all || collective == Collective::send_receive)
+    return {Algorithm::pairwise};
+  if (collective != Collective::all_reduce) return {Algorithm::ring};
+  std::vector<Algorithm> algorithms{Algorithm::ring, Algorithm::double_tree};
+  if (links.domains == 1 && links.in_switch_reduction) algorithms.push_back(Algorithm::nvls);
+  if (links.domains > 1 && links.ranks_per_domain > 1) algorithms.push_back(Algorithm::hierarchical);
+  return algorithms;
+}
+
+}  // namespace
+
+Network::Network(const Fabric& fabric, Placement placement)
+    : fabric_(&fabric), placement_(std::move(placement)) {
+  for (const GpuId gpu : placement_.gpu) INVARIANT(gpu.value >= 0 && gpu.value < fabric.gpus());
+}
+
+GroupLinks Network::group(std::span<const RankId> members, int concurrent) const {
+  INVARIANT(!members.empty() && concurrent >= 1);
+  const Spread spread = spread_of(*fabric_, placement_, members);
+  GroupLinks links;
+  links.ranks = spread.ranks;
+  links.domains = static_cast<int>(spread.domains.size());
+  links.ranks_per_domain = spread.fullest();
+  links.narrowest_domain = spread.narrowest();
+  links.tree_depth = std::bit_width(static_cast<unsigned>(links.domains - 1));
+  fill_intra(fabric_->node(), spread, links);
+  double load = 0;
+  if (links.domains > 1) {
+    links.inter_latency = alpha_at(*fabric_, highest_meeting(*fabric_, spread));
+    for (const double tier : fill_inter(*fabric_, spread, concurrent, links)) load = std::max(load, tier);
+    if (links.ranks_per_domain > 1 && links.intra < links.inter * links.narrowest_domain)
+      links.busiest_link = fabric_->node().scale_up.name;
+  }
+  if (fabric_->degraded() && links.ranks > 1) slow_down(*fabric_, spread, load, links);
+  return links;
+}
+
+CollectiveCost Network::collective(Collective collective, Bytes size, const GroupLinks& links,
+                                   Seconds fixed) const {
+  if (links.ranks == 1) return {};
+  const Rates nominal{links.intra_nominal, links.inter_nominal, links.pairwise_nominal, links.intra_nominal};
+  const Rates reached{links.intra, links.inter, links.pairwise, links.in_switch};
+  CollectiveCost best;
+  bool first = true;
+  for (const Algorithm algorithm : applicable(collective, links)) {
+    const Seconds time = fixed + latency_term(collective, algorithm, links) +
+                         bandwidth_term(collective, algorithm, links, reached, size);
+    if (!first && time >= best.time) continue;
+    first = false;
+    best = {time, algorithm, bandwidth_term(collective, algorithm, links, nominal, size)};
+  }
+  INVARIANT(best.time >= best.bound);
+  return best;
+}
+
+Seconds Network::point_to_point(RankId from, RankId to, Bytes size, int concurrent) const {
+  INVARIANT(concurrent >= 1);
+  const GpuId a = placement_[from], b = placement_[to];
+  if (a == b) return Seconds(0);
+  const NodeSpec& node = fabric_->node();
+  if (fabric_->degraded()) {
+    const Route route = require_route(*fabric_, a, b);
+    Bandwidth rate = bandwidth_of(*fabric_, route);
+    if (fabric_->meeting_tier(a, b) > 0)
+      rate = std::min(rate, nic_share(node, concurrent) * (node.nic.efficiency * health_of(*fabric_, route) *
+                                                           fabric_->spec().routing_efficiency));
+    return latency_of(*fabric_, route) + size / rate;
+  }
+  const int tier = fabric_->meeting_tier(a, b);
+  if (tier > 0)
+    return alpha_at(*fabric_, tier) +
+           size / (nic_share(node, concurrent) * (node.nic.efficiency * fabric_->spec().routing_efficiency));
+  const bool pairs_apart = fabric_->domain_of(a) != fabric_->domain_of(b);
+  Bandwidth link = scale_up_nominal(node, 2, pairs_apart);
+  if (node.scale_up_kind == "torus") link *= 0.5;  // one direction round of the axis
+  return node.scale_up.latency + size / (link * node.scale_up.efficiency);
+}
+
+}  // namespace runcast
