@@ -1,0 +1,300 @@
+#include "parallelism/stage_cost.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace runcast {
+
+namespace {
+
+double parameters_per_rank(const StepShape& s, bool moe_layer) {
+  const LayerParameters p = layer_parameters(*s.model, moe_layer);
+  const double experts = static_cast<double>(p.routed_experts) / (s.layout->expert * s.layout->expert_tensor);
+  return static_cast<double>(p.attention + p.mlp + p.router + p.norms) / s.layout->tensor + experts;
+}
+
+void record(std::vector<CommunicationUse>& uses, const CommunicationUse& one, double times) {
+  for (CommunicationUse& use : uses) {
+    if (use.group != one.group || use.collective != one.collective) continue;
+    use.count += times * one.count;
+    use.bytes += times * one.bytes;
+    use.time += times * one.time;
+    use.exposed += times * one.exposed;
+    return;
+  }
+  CommunicationUse scaled = one;
+  scaled.count *= times;
+  scaled.bytes *= times;
+  scaled.time *= times;
+  scaled.exposed *= times;
+  uses.push_back(scaled);
+}
+
+// Prices the operators of one layer, embedding or head.
+class Pricer {
+ public:
+  Pricer(const StepShape& s, const Network& network, const GroupTable& groups)
+      : s_(s), network_(network), groups_(groups), gpu_(network.fabric().node().gpu) {}
+
+  // `host`: time to issue this list; the list's recomputation is a list of its own.
+  StagePass price(const OperatorList& list, Seconds host, bool counts_as_model) const {
+    StagePass pass;
+    std::vector<Seconds> kernel(list.size());
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      kernel[i] = kernel_time(list[i]);
+      pass.cost.compute += kernel[i];
+      pass.hardware_flops += list[i].flops();
+      if (counts_as_model) pass.model_flops += list[i].flops();
+    }
+    for (const Operator& op : list)
+      if (op.kind == OperatorKind::collective) add_collective(op, list, kernel, pass);
+    add_host(pass.cost, host);
+    return pass;
+  }
+
+  Seconds host_time(double factor) const {
+    const std::string& graphs = s_.training->cuda_graphs;
+    const double share = graphs == "full" ? 0.05 : graphs == "partial" ? 0.4 : 1.0;  // [accuracy study]
+    return s_.profile->host_per_layer * (share * factor);
+  }
+
+ private:
+  const Precision& wide() const {
+    return s_.training->precision->narrow ? sixteen_bit() : *s_.training->precision;
+  }
+
+  Seconds kernel_time(const Operator& op) const {
+    const AttentionKernel attention = s_.training->flash_attention
+        ? (s_.profile->attention == AttentionKernel::standard ? AttentionKernel::flash2 : s_.profile->attention)
+        : AttentionKernel::standard;
+    switch (op.kind) {
+      case OperatorKind::gemm:
+        return gemm_time(gpu_, op.wide ? wide() : *s_.training->precision, op.gemm, op.accumulate);
+      case OperatorKind::attention_forward: return attention_forward_time(gpu_, attention, op.attention, wide());
+      case OperatorKind::attention_backward: return attention_backward_time(gpu_, attention, op.attention, wide());
+      case OperatorKind::stream: return stream_time(gpu_, op.bytes, op.kernels);
+      case OperatorKind::collective: break;
+    }
+    return Seconds(0);
+  }
+
+  void add_collective(const Operator& op, const OperatorList& list, const std::vector<Seconds>& kernel,
+                      StagePass& pass) const {
+    const Seconds time =
+        network_.collective(op.collective, op.bytes, groups_[op.group], s_.profile->collective_launch).time;
+    if (time.value <= 0) return;
+    Seconds hidden(0);
+    if (op.hides_behind >= 0) {
+      hidden = std::min(time, kernel[static_cast<std::size_t>(op.hides_behind)]);
+    } else if (op.group == CommunicationGroup::tensor && s_.training->overlap.tensor) {
+      hidden = time * (1 - s_.profile->tensor_exposed);
+    } else if (op.group == CommunicationGroup::context && s_.layout->context_method == "ring") {
+      hidden = std::min(time, attention_time(list, kernel) * s_.profile->context_hidden);
+    } else if (op.group == CommunicationGroup::expert && s_.training->overlap.expert) {
+      hidden = time * 0.8;  // behind the other micro-batch of a 1F1B pair; first and last stay [assumption]
+    }
+    const Seconds exposed = time - hidden;
+    pass.cost.compute += hidden * gpu_.kernels.overlap_slowdown;
+    part_of(pass.cost, op.group) += exposed;
+    record(pass.communication, {op.group, op.collective, 1, op.bytes, time, exposed}, 1);
+  }
+
+  static Seconds attention_time(const OperatorList& list, const std::vector<Seconds>& kernel) {
+    Seconds sum(0);
+    for (std::size_t i = 0; i < list.size(); ++i)
+      if (list[i].kind == OperatorKind::attention_forward || list[i].kind == OperatorKind::attention_backward)
+        sum += kernel[i];
+    return sum;
+  }
+
+  static Seconds& part_of(PassCost& cost, CommunicationGroup group) {
+    switch (group) {
+      case CommunicationGroup::tensor: return cost.tensor;
+      case CommunicationGroup::context: return cost.context;
+      case CommunicationGroup::expert: return cost.expert;
+      default: return cost.data;
+    }
+  }
+
+  static void add_host(PassCost& cost, Seconds host) {
+    const double gpu = cost.total().value;
+    const double both = std::pow(std::pow(gpu, 4) + std::pow(host.value, 4), 0.25);
+    cost.host += Seconds(std::max(0.0, both - gpu));
+  }
+
+  const StepShape& s_;
+  const Network& network_;
+  const GroupTable& groups_;
+  const GpuSpec& gpu_;
+};
+
+// One layer's (or the embedding's, or the head's) passes.
+StageCost price_part(const Pricer& pricer, const LayerOperators& ops, double host_factor, double backward_factor,
+                     bool recompute, bool split) {
+  StageCost part;
+  const Seconds forward_host = pricer.host_time(host_factor);
+  part.forward = pricer.price(ops.forward, forward_host, true);
+  const Seconds backward_host = pricer.host_time(host_factor * backward_factor);
+  const double third = split ? 1.0 / 3 : 0;  // weight gradients are a third of the backward's kernels
+  part.backward = pricer.price(ops.backward, backward_host, true);
+  if (split) {
+    part.input_gradient = pricer.price(ops.input_gradient, backward_host * (1 - third), true);
+    part.weight_gradient = pricer.price(ops.weight_gradient, backward_host * third, true);
+  }
+  if (recompute && !ops.recompute.empty()) {
+    // The host issues the recomputed kernels too, in proportion to the forward's.
+    const double share = static_cast<double>(ops.recompute.size()) / static_cast<double>(ops.forward.size());
+    const StagePass again = pricer.price(ops.recompute, forward_host * share, false);
+    part.backward.add(again, 1);
+    if (split) part.input_gradient.add(again, 1);
+  }
+  return part;
+}
+
+void add_stage(StageCost& stage, const StageCost& part, double times) {
+  stage.forward.add(part.forward, times);
+  stage.backward.add(part.backward, times);
+  stage.input_gradient.add(part.input_gradient, times);
+  stage.weight_gradient.add(part.weight_gradient, times);
+}
+
+// ZeRO-3 / FSDP on one pass of `layers` equal layers: all-gathers run one layer ahead; the first is exposed, the
+// others as far as they outlast a layer; compute is slowed while both run.
+void shard_pass(StagePass& pass, double layers, Seconds layer, Seconds gather, Seconds reduce, Bytes gathered,
+                Bytes reduced, double slowdown) {
+  const Seconds each = gather + reduce;
+  const Seconds overlapped = std::min(each, layer);
+  const Seconds slowed = layer + overlapped * slowdown;
+  const Seconds exposed_each = std::max(Seconds(0), each - slowed);
+  const Seconds first = gather, last = reduce;  // nothing runs before the first gather and after the last reduce
+  const Seconds exposed = first + last + (layers - 1) * exposed_each;
+  pass.cost.data += exposed + layers * overlapped * slowdown;
+  const double total = layers * each.value;
+  const double share = total > 0 ? std::min(1.0, exposed.value / total) : 0;
+  record(pass.communication, {CommunicationGroup::data, Collective::all_gather, layers, layers * gathered,
+                              layers * gather, layers * gather * share}, 1);
+  if (reduce.value > 0)
+    record(pass.communication, {CommunicationGroup::data, Collective::reduce_scatter, layers, layers * reduced,
+                                layers * reduce, layers * reduce * share}, 1);
+}
+
+void add_sharding(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups,
+                  const StageCost& layer, double layers, bool moe) {
+  if (layers < 1 || groups.shard.ranks < 2) return;
+  const double parameters = parameters_per_rank(s, moe);
+  const Bytes gathered(parameters * s.profile->gather_bytes), reduced(parameters * s.profile->reduce_bytes);
+  const Seconds launch = s.profile->collective_launch;
+  const Seconds gather = network.collective(Collective::all_gather, gathered, groups.shard, launch).time;
+  Seconds reduce = network.collective(Collective::reduce_scatter, reduced, groups.shard, launch).time;
+  if (s.training->sharding.kind == Sharding::Kind::hsdp && groups.data.ranks > groups.shard.ranks)
+    reduce += network.collective(Collective::all_reduce, reduced / groups.shard.ranks, groups.data, launch).time;
+  const double slowdown = network.fabric().node().gpu.kernels.overlap_slowdown * groups.data_share;
+  shard_pass(stage.forward, layers, layer.forward.cost.total(), gather, Seconds(0), gathered, reduced, slowdown);
+  shard_pass(stage.backward, layers, layer.backward.cost.total(), gather, reduce, gathered, reduced, slowdown);
+}
+
+}  // namespace
+
+PassCost& PassCost::operator+=(const PassCost& o) {
+  compute += o.compute;
+  tensor += o.tensor;
+  context += o.context;
+  expert += o.expert;
+  data += o.data;
+  host += o.host;
+  return *this;
+}
+
+PassCost operator*(double k, PassCost c) {
+  c.compute *= k;
+  c.tensor *= k;
+  c.context *= k;
+  c.expert *= k;
+  c.data *= k;
+  c.host *= k;
+  return c;
+}
+
+void StagePass::add(const StagePass& other, double times) {
+  cost += times * other.cost;
+  model_flops += times * other.model_flops;
+  hardware_flops += times * other.hardware_flops;
+  for (const CommunicationUse& use : other.communication) record(communication, use, times);
+}
+
+GroupTable GroupTable::of(const Network& network, const Layout& l, const Sharding& sharding) {
+  GroupTable t;
+  const int world = l.world();
+  t.tensor = network.group(l.group(Axis::tensor), world / l.tensor);
+  t.context = network.group(l.group(Axis::context), world / l.context);
+  const std::vector<RankId> replicas = l.group(Axis::context, Axis::data, 0);
+  t.data = network.group(replicas, world / static_cast<int>(replicas.size()));
+  // Experts fold over tensor, context and data ranks of one stage, in rank order.
+  std::vector<RankId> inside;
+  for (int d = 0; d < l.data; ++d)
+    for (int c = 0; c < l.context; ++c)
+      for (int x = 0; x < l.tensor; ++x) inside.push_back(l.rank(x, c, 0, d));
+  std::sort(inside.begin(), inside.end());
+  const auto experts = static_cast<std::size_t>(l.expert * l.expert_tensor);
+  t.expert = network.group(std::span(inside).first(experts), world / static_cast<int>(experts));
+  t.shard = t.data;
+  if (sharding.kind == Sharding::Kind::hsdp && sharding.group < static_cast<int>(replicas.size())) {
+    const auto group = static_cast<std::size_t>(std::max(1, sharding.group));
+    t.shard = network.group(std::span(replicas).first(group), world / static_cast<int>(group));
+  }
+  const GroupLinks& d = t.data;
+  const Bandwidth used = d.domains > 1 ? std::min(d.intra, d.inter * d.ranks_per_domain) : d.intra;
+  t.data_share = d.intra.value > 0 ? std::min(1.0, used / d.intra) : 0;
+  return t;
+}
+
+const GroupLinks& GroupTable::operator[](CommunicationGroup g) const {
+  switch (g) {
+    case CommunicationGroup::tensor: return tensor;
+    case CommunicationGroup::context: return context;
+    case CommunicationGroup::expert: return expert;
+    default: return data;
+  }
+}
+
+std::vector<StageCost> stage_costs(const StepShape& s, const ScheduleSpec& schedule, const Network& network,
+                                   const GroupTable& groups, bool split) {
+  const Pricer pricer(s, network, groups);
+  const double back = s.profile->host_backward;
+  const bool recompute = s.training->recompute.kind != Recompute::Kind::none;
+  const bool has_dense = !s.model->experts || s.model->experts->dense_layers > 0;
+  // [dense | moe][kept | recomputed]: at most four layers are ever priced.
+  StageCost layer[2][2];
+  for (int moe = 0; moe < 2; ++moe) {
+    if (moe == 1 ? !s.model->is_moe() : !has_dense) continue;
+    const LayerOperators ops = layer_operators(s, moe == 1);
+    layer[moe][0] = price_part(pricer, ops, 1, back, false, split);
+    layer[moe][1] = price_part(pricer, ops, 1, back, recompute, split);
+  }
+  const StageCost embedding = price_part(pricer, embedding_operators(s), 0.1, back, false, split);
+  const StageCost head = price_part(pricer, head_operators(s), 0.2, back, false, split);
+  const std::size_t stages = schedule.stage_layers.size();
+  std::vector<StageCost> costs(stages);
+  std::int64_t first = 0;
+  for (std::size_t stage = 0; stage < stages; ++stage) {
+    const std::int64_t count = schedule.stage_layers[stage];
+    double dense = 0, experts = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const bool moe = s.model->layer_is_moe(first + i);
+      const Recompute& r = s.training->recompute;
+      const bool again = recompute && (r.kind != Recompute::Kind::full || r.layers == 0 || i < r.layers);
+      add_stage(costs[stage], layer[moe ? 1 : 0][again ? 1 : 0], 1);
+      (moe ? experts : dense) += 1;
+    }
+    first += count;
+    if (s.training->sharding.shards_parameters()) {
+      add_sharding(costs[stage], s, network, groups, layer[0][recompute ? 1 : 0], dense, false);
+      add_sharding(costs[stage], s, network, groups, layer[1][recompute ? 1 : 0], experts, true);
+    }
+    if (stage == 0) add_stage(costs[stage], embedding, 1);
+    if (stage + 1 == stages) add_stage(costs[stage], head, 1);
+  }
+  return costs;
+}
+
+}  // namespace runcast

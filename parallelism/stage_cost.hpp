@@ -1,0 +1,59 @@
+// What one pass of one pipeline stage costs on one rank: operators priced by kernel_time and the network, layer
+// by layer, split into compute, exposed communication by kind and host time.
+//   layer time = (gpu^4 + host^4)^(1/4): the slower of the GPU and the CPU that issues its kernels, rounded at the
+//                crossing because both vary
+//   ZeRO-3     per layer all-gather (and reduce-scatter) on a second stream, one layer ahead of compute
+// A collective beside a GEMM slows it (KernelConstants::overlap_slowdown) and is exposed past its end.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "parallelism/operators.hpp"
+#include "sim/units.hpp"
+#include "topology/network.hpp"
+
+namespace runcast {
+
+// Time of one pass; the parts sum to its length.
+struct PassCost {
+  Seconds compute, tensor, context, expert, data, host;
+  Seconds total() const { return compute + tensor + context + expert + data + host; }
+  PassCost& operator+=(const PassCost&);
+  friend PassCost operator*(double k, PassCost c);
+};
+
+// Volume of one kind of collective, per pass of a stage and rank.
+struct CommunicationUse {
+  CommunicationGroup group = CommunicationGroup::tensor;
+  Collective collective = Collective::all_gather;
+  double count = 0;
+  Bytes bytes;          // sum of full tensors S
+  Seconds time, exposed;
+};
+
+struct StagePass {
+  PassCost cost;
+  Flops model_flops, hardware_flops;   // of this rank; hardware counts recomputation
+  std::vector<CommunicationUse> communication;
+  void add(const StagePass&, double times);
+};
+
+// Forward, fused backward, input gradient, weight gradient; recomputation is in the backward and input gradient.
+struct StageCost {
+  StagePass forward, backward, input_gradient, weight_gradient;
+};
+
+// The groups of the representative rank, priced once.
+struct GroupTable {
+  GroupLinks tensor, context, expert, data, shard;   // data: data x context; shard: ZeRO-3 / HSDP group
+  double data_share = 0;    // speed of the data group's link against NVLink: how much it slows compute
+  static GroupTable of(const Network&, const Layout&, const Sharding&);
+  const GroupLinks& operator[](CommunicationGroup) const;
+};
+
+// [global stage] of the schedule, in the order of ScheduleSpec::stage_layers.
+std::vector<StageCost> stage_costs(const StepShape&, const ScheduleSpec&, const Network&, const GroupTable&,
+                                   bool split_backward);
+
+}  // namespace runcast

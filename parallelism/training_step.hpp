@@ -1,0 +1,62 @@
+// One optimizer step: the pipeline schedule executed slot by slot on the event queue, with data-parallel
+// collectives on a stream of their own beside it, then gradient norm and optimizer.
+// Folded: one data-parallel replica and one tensor rank stand for all; the pipeline ranks are simulated.
+//   ZeRO-0/1  gradients are reduced bucket by bucket during each stage's last backward; ZeRO-1 parameters are
+//             gathered before each stage's first forward                       [Megatron distributed optimizer]
+//   ZeRO-2    gradients of a stage are reduce-scattered after each group of N micro-batches (LLaMA 3)
+//   ZeRO-3    inside the passes (stage_cost)
+// Leaves out: contention between different collectives on one link (network: flow), unequal replicas.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "parallelism/pipeline_execution.hpp"
+#include "parallelism/stage_cost.hpp"
+
+namespace runcast {
+
+struct StepInput {
+  const Model* model = nullptr;
+  const Layout* layout = nullptr;
+  const TrainingSpec* training = nullptr;
+  const ScheduleSpec* schedule = nullptr;
+  const SoftwareProfile* profile = nullptr;
+  const Network* network = nullptr;
+  std::int64_t microbatches = 1;
+};
+
+// Exclusive parts of the step on the rank that ends last; they sum to its time exactly.
+struct StepBreakdown {
+  Duration compute, tensor_exposed, context_exposed, expert_exposed, pipeline_exposed, data_exposed, bubble,
+      optimizer, data_loading, other;
+  Duration total() const;
+};
+
+struct CommunicationTotal {
+  std::string group, collective;
+  double count = 0;
+  Bytes bytes_per_rank;
+  Seconds time, exposed;
+};
+
+struct StepResult {
+  Duration time;
+  StepBreakdown breakdown;
+  int last_rank = 0;                    // the pipeline rank that ends last
+  Duration ideal;                       // m (F + B) of the mean rank: no bubble, no transfer
+  double bubble_fraction = 0;           // bubble / step
+  double bubble_over_ideal = 0;         // bubble / ideal
+  double tokens = 0;                    // of one step, all replicas
+  double tokens_per_s_per_gpu = 0;
+  Flops model_flops;                    // of one step, all GPUs, `exact` convention
+  FlopRate model_rate_per_gpu;
+  double mfu = 0, hfu = 0;
+  std::vector<CommunicationTotal> communication;
+  PipelineTrace trace;
+  std::vector<std::string> assumptions;
+};
+
+StepResult simulate_step(const StepInput&);
+
+}  // namespace runcast
