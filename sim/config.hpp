@@ -113,6 +113,7 @@ class Section {
   friend class Document;
   friend struct detail::DocumentState;
   Section(detail::DocumentState* state, std::size_t node) : state_(state), node_(node) {}
+  std::vector<std::size_t> items(std::string_view key, const char* example);
   detail::DocumentState* state_;
   std::size_t node_;
 };
