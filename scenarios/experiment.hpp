@@ -1,0 +1,40 @@
+// Scenario -> result: the one place that joins cluster, step, memory, run and cost. Results are JSON documents with
+// the keys of the interface ("schema_version": 1), from which every output format is rendered.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "parallelism/memory.hpp"
+#include "parallelism/training_step.hpp"
+#include "scenarios/library.hpp"
+#include "scenarios/scenario.hpp"
+#include "sim/config.hpp"
+
+namespace runcast {
+
+struct ExperimentOptions {
+  std::uint64_t seed = 1;
+  int threads = 1;                      // the same bits for any number
+  std::optional<std::int64_t> trials;   // none: 200
+  std::function<void(std::int64_t done, std::int64_t total)> progress;   // may be empty
+};
+
+// One simulated step with its memory: what `step` prints, and what studies compare.
+struct StepExperiment {
+  StepResult step;
+  MemoryReport memory;
+};
+StepExperiment simulate(const Scenario&, std::uint64_t seed);
+
+// Each throws ConfigError for the user's mistakes. A layout that does not fit is an answer, not an error:
+// step.memory.fits is false and the rest is there.
+nlohmann::ordered_json run_document(Document, const Library&, const ExperimentOptions&);       // step, run, cost
+nlohmann::ordered_json step_document(Document, const Library&, const ExperimentOptions&);      // step
+nlohmann::ordered_json goodput_document(Document, const Library&, const ExperimentOptions&);   // run, cost
+nlohmann::ordered_json memory_document(Document, const Library&, const ExperimentOptions&);    // step.memory
+
+}  // namespace runcast

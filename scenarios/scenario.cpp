@@ -1,0 +1,188 @@
+#include "scenarios/scenario.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace runcast {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kPlacements = {"packed", "scattered", "random"};
+constexpr std::array<std::string_view, 1> kNetworks = {"alpha_beta"};
+constexpr std::int64_t kMaxNodes = 1'000'000;
+
+bool looks_like_path(std::string_view text) {
+  return text.find('/') != std::string_view::npos || text.ends_with(".yaml") || text.ends_with(".yml");
+}
+
+// An entry that is named (library), a path, or written inline as a map. `read` turns its section into T.
+template <class Read>
+auto read_entry(Section& s, std::string_view key, std::string_view folder, std::string_view kind,
+                const Library& library, std::string_view fallback, Read read)
+    -> decltype(read(std::declval<Section>(), std::string_view())) {
+  if (s.kind(key) == NodeKind::map) return read(s.section(key), "inline");
+  const std::string name = fallback.empty() ? s.text(key) : s.text(key, fallback);
+  auto from = [&](Document document) {
+    auto value = read(document.root(), name);
+    document.finish();
+    return value;
+  };
+  if (looks_like_path(name)) return from(Document::load(name));
+  if (const LibraryEntry* entry = library.find(folder, name)) return from(Document::parse(entry->text, entry->path));
+  if (!name.empty()) {
+    const std::vector<std::string> names = library.names(folder);
+    const std::string near = nearest_name(name, names);
+    s.fail(key, near.empty() ? fmt::format("unknown {} '{}'; in the library: {}", kind, name, fmt::join(names, ", "))
+                             : fmt::format("unknown {} '{}', did you mean '{}'?", kind, name, near));
+  }
+  return {};
+}
+
+GpuSpec find_gpu(Section& s, std::string_view key, const Library& library) {
+  return read_entry(s, key, "hardware/gpus", "GPU", library, "",
+                    [](Section section, std::string_view) { return read_gpu(section); });
+}
+
+NodeSpec read_node_entry(Section section, const Library& library) {
+  const GpuSpec gpu = find_gpu(section, "gpu", library);
+  if (!section.ok()) return {};
+  return read_node(section, gpu);
+}
+
+void read_cluster(Section s, const Library& library, Scenario& out) {
+  out.node = read_entry(s, "node", "hardware/nodes", "node", library, "",
+                        [&](Section section, std::string_view) { return read_node_entry(section, library); });
+  const std::int64_t nodes = s.count("nodes");
+  if (s.ok() && (nodes < 1 || nodes > kMaxNodes))
+    s.fail("nodes", fmt::format("nodes must be between 1 and {}, not {}", kMaxNodes, nodes));
+  out.nodes = static_cast<int>(std::clamp<std::int64_t>(nodes, 1, kMaxNodes));
+  const std::int64_t gpus = s.count("gpus_per_node", std::max(1, out.node.gpus));
+  if (s.ok() && (gpus < 1 || gpus > out.node.gpus))
+    s.fail("gpus_per_node", fmt::format("{} has {} GPUs a node; gpus_per_node must be between 1 and that",
+                                        out.node.name, out.node.gpus));
+  if (s.ok() && gpus < out.node.gpus) {
+    out.node.nics = std::max<int>(1, static_cast<int>(out.node.nics * gpus / out.node.gpus));
+    if (out.node.scale_up_domain <= out.node.gpus) out.node.scale_up_domain = static_cast<int>(gpus);
+    out.node.gpus = static_cast<int>(gpus);
+  }
+  if (s.has("network_per_gpu")) {
+    const Bandwidth per_gpu = s.bandwidth("network_per_gpu");
+    if (s.ok() && per_gpu.value <= 0) s.fail("network_per_gpu", "network_per_gpu must be more than 0");
+    out.node.nic.bandwidth = per_gpu * (static_cast<double>(out.node.gpus) / std::max(1, out.node.nics));
+  }
+  out.fabric = read_entry(s, "fabric", "fabrics", "fabric", library, "infiniband-ndr-rail",
+                          [](Section section, std::string_view) { return read_fabric(section); });
+  out.placement = s.choice("placement", kPlacements, "packed");
+  s.choice("network", kNetworks, "alpha_beta");
+}
+
+std::vector<PhaseSpec> read_phases(Section training, const TrainingSpec& main) {
+  std::vector<PhaseSpec> phases;
+  double sum = 0;
+  for (Section s : training.list("phases")) {
+    PhaseSpec p;
+    p.tokens = static_cast<double>(s.count("tokens"));
+    p.global_batch = s.count("global_batch", main.global_batch);
+    p.sequence_length = s.count("sequence_length", main.sequence_length);
+    if (s.ok() && (p.global_batch < 1 || p.sequence_length < 1 || p.sequence_length > 1'000'000'000))
+      s.fail("tokens", "a phase needs a global_batch and a sequence_length of at least 1");
+    sum += p.tokens;
+    phases.push_back(p);
+  }
+  if (training.ok() && sum > main.tokens)
+    training.fail("phases", fmt::format("the phases' {:.4g} tokens are more than the run's {:.4g}", sum, main.tokens));
+  return phases;
+}
+
+// The batch of each phase must divide like the main one.
+void check_phases(Section training, const Scenario& s) {
+  for (const PhaseSpec& p : s.phases) {
+    const std::int64_t round = s.training.micro_batch * s.layout.data;
+    if (p.global_batch % round != 0)
+      training.fail("phases", fmt::format("a phase's global_batch {} is not divisible by micro_batch {} x data {} = {}",
+                                          p.global_batch, s.training.micro_batch, s.layout.data, round));
+    const std::int64_t chunks = static_cast<std::int64_t>(2) * s.layout.context;
+    if (s.layout.context > 1 && p.sequence_length % chunks != 0)
+      training.fail("phases", fmt::format("a phase's sequence_length {} is not divisible into {} chunks",
+                                          p.sequence_length, chunks));
+  }
+}
+
+void check_across(Section training, const Scenario& s) {
+  const FlopRate peak = peak_rate(s.node.gpu, *s.training.precision);
+  if (peak.value <= 0)
+    training.fail("precision", fmt::format("{} has no {} units", s.node.gpu.name, s.training.precision->name));
+  if (s.training.sharding.kind == Sharding::Kind::hsdp &&
+      (s.layout.data * s.layout.context) % s.training.sharding.group != 0)
+    training.fail("sharding", fmt::format("hsdp group {} does not divide data x context = {}",
+                                          s.training.sharding.group, s.layout.data * s.layout.context));
+}
+
+void list_assumptions(const Scenario& s, std::vector<std::string>& out) {
+  out.push_back(fmt::format("Software profile '{}': {}", s.software.name, s.software.sentence));
+  if (s.economics.price_assumed && s.economics.gpu_hour.value > 0)
+    out.push_back(fmt::format("Price {:.2f} USD per GPU-hour: the middle of the on-demand range of {}",
+                              s.economics.gpu_hour.value, s.node.gpu.name));
+  if (s.training.data_loading.time_per_sample.value == 0)
+    out.emplace_back("Data loading never starves the step (data_loading.time_per_sample is not given)");
+  out.emplace_back("Kernel and link efficiencies come from the hardware library, where each has its source");
+}
+
+}  // namespace
+
+JobScale Scenario::job_scale() const {
+  JobScale scale;
+  scale.nodes = nodes;
+  scale.gpus_per_node = node.gpus;
+  scale.replicas = layout.data;
+  scale.parameters = static_cast<double>(count_parameters(model).total);
+  return scale;
+}
+
+Placement Scenario::place(std::uint64_t seed) const {
+  if (placement == "scattered") return scattered_placement(layout.world(), node.gpus, nodes);
+  if (placement == "random") return random_placement(layout.world(), gpus(), seed);
+  return packed_placement(layout.world());
+}
+
+Scenario Scenario::at_phase(const PhaseSpec& phase) const {
+  Scenario s = *this;
+  s.training.global_batch = phase.global_batch;
+  s.training.sequence_length = phase.sequence_length;
+  s.microbatches = phase.global_batch / (training.micro_batch * layout.data);
+  s.schedule.group_size = static_cast<int>(std::min<std::int64_t>(s.schedule.group_size, s.microbatches));
+  return s;
+}
+
+Scenario read_scenario(Document& document, const Library& library) {
+  Scenario s;
+  Section root = document.root();
+  s.name = root.text("name", "unnamed");
+  s.model = read_entry(root, "model", "models", "model", library, "",
+                       [](Section section, std::string_view name) { return read_model(section, name); });
+  read_cluster(root.section("cluster"), library, s);
+  s.software = read_entry(root, "software", "software", "software profile", library, "megatron",
+                          [](Section section, std::string_view name) { return read_software_profile(section, name); });
+  Section training = root.section("training");
+  s.training = read_training(training, s.software, s.model);
+  s.phases = read_phases(training, s.training);
+  Section layout = root.section_or_empty("layout");
+  const bool known = document.ok();   // otherwise the layout's rules would speak about nonsense
+  s.layout = read_layout(layout, known ? s.model : Model{}, s.gpus(), s.training.sequence_length);
+  if (document.ok()) s.microbatches = microbatches(training, s.training, s.layout);
+  s.schedule = read_schedule(root.section_or_empty("schedule"), s.model, s.layout, s.microbatches, s.software);
+  s.failures = read_entry(root, "failures", "failures", "failure model", library, "default",
+                          [](Section section, std::string_view) { return read_failures(section); });
+  s.checkpoint = read_checkpoint(root.section_or_empty("checkpoint"));
+  s.recovery = read_recovery(root.section_or_empty("recovery"));
+  s.economics = read_economics(root.section_or_empty("economics"), s.node.gpu);
+  if (document.ok()) check_phases(training, s);
+  if (document.ok()) check_across(training, s);
+  document.finish();
+  list_assumptions(s, s.assumptions);
+  return s;
+}
+
+}  // namespace runcast

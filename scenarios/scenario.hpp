@@ -1,0 +1,56 @@
+// One experiment as the user wrote it: model, cluster, software, layout, schedule, training, failures, recovery,
+// prices. Composes the readers of the folders and holds the rules that cross them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "failures/checkpoint.hpp"
+#include "failures/hazard.hpp"
+#include "failures/recovery.hpp"
+#include "parallelism/training.hpp"
+#include "scenarios/economics.hpp"
+#include "scenarios/library.hpp"
+#include "sim/config.hpp"
+#include "topology/fabric.hpp"
+#include "topology/placement.hpp"
+
+namespace runcast {
+
+// A stretch of the run with another batch and sequence length, before the main one.
+struct PhaseSpec {
+  double tokens = 0;
+  std::int64_t global_batch = 0, sequence_length = 0;
+};
+
+struct Scenario {
+  std::string name;
+  Model model;
+  NodeSpec node;
+  int nodes = 1;
+  FabricSpec fabric;
+  std::string placement = "packed";   // packed | scattered | random
+  SoftwareProfile software;
+  Layout layout;
+  ScheduleSpec schedule;
+  TrainingSpec training;
+  std::int64_t microbatches = 1;
+  std::vector<PhaseSpec> phases;
+  FailureModel failures;
+  CheckpointSettings checkpoint;
+  RecoverySettings recovery;
+  Economics economics;
+  std::vector<std::string> assumptions;   // what was guessed rather than given or measured
+
+  int gpus() const { return nodes * node.gpus; }
+  JobScale job_scale() const;
+  Placement place(std::uint64_t seed) const;
+  // The same scenario with a phase's batch and sequence; its rules were checked when it was read.
+  Scenario at_phase(const PhaseSpec&) const;
+};
+
+// Reads the whole document and finishes it: throws ConfigError with all errors.
+Scenario read_scenario(Document& document, const Library& library);
+
+}  // namespace runcast
