@@ -1,0 +1,240 @@
+// Reading and resolving of checkpoint settings, and the closed forms; sources stand in the header.
+#include "failures/checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace runcast {
+
+namespace {
+
+constexpr double kBytesPerParameter = 14;  // bf16 weights 2 + fp32 master weights 4 + Adam moments 8
+constexpr Seconds kAsyncBlock{2};          // see CheckpointSettings::block
+constexpr Seconds kLeastLoad{30};  // opening files and checking shards; within ByteCheckpoint's 5-270 s
+
+std::string in_words(Seconds t) {
+  if (t.value >= 120) return fmt::format("{:.4g} min", t.value / kMinute);
+  return fmt::format("{:.4g} s", t.value);
+}
+
+void read_interval(Section section, CheckpointSettings& settings) {
+  const std::string text = section.text("interval", "auto");
+  if (text == "auto") {
+    settings.rule = IntervalRule::automatic;
+  } else if (text == "young") {
+    settings.rule = IntervalRule::young;
+  } else if (text == "daly") {
+    settings.rule = IntervalRule::daly;
+  } else {
+    settings.rule = IntervalRule::fixed;
+    try {
+      settings.interval = parse_seconds(text, "interval");
+    } catch (const ConfigError&) {
+      section.fail("interval",
+                   "'" + text + "' is no checkpoint interval; write a time (10 min), auto, young or daly");
+    }
+  }
+}
+
+CheckpointTier read_tier(Section section) {
+  CheckpointTier tier;
+  tier.name = section.text("name");
+  tier.interval = section.seconds("interval", tier.interval);
+  tier.block = section.seconds("block", tier.block);
+  tier.persist = section.seconds("persist", tier.persist);
+  tier.load = section.seconds("load", tier.load);
+  tier.covers = section.number("covers", tier.covers);
+  if (section.ok() && !(tier.covers >= 0 && tier.covers <= 1))
+    section.fail("covers", "the share of events that a tier survives is between 0 and 1");
+  return tier;
+}
+
+std::string too_often(const std::string& name, Seconds interval, const char* what, Seconds limit) {
+  return fmt::format("{} checkpoint interval {} is shorter than its {} {}; save at most every {}", name,
+                     in_words(interval), what, in_words(limit), in_words(limit));
+}
+
+void check_interval(Section section, const CheckpointSettings& settings) {
+  if (!section.ok() || settings.rule != IntervalRule::fixed) return;
+  if (!(settings.interval.value > 0))
+    section.fail("interval", "the checkpoint interval must be longer than 0");
+  else if (settings.block && settings.interval < *settings.block)
+    section.fail("interval", too_often("the", settings.interval, "blocking time", *settings.block));
+  else if (settings.persist && settings.interval < *settings.persist)
+    section.fail("interval", too_often("the", settings.interval, "time to be durable", *settings.persist));
+}
+
+Seconds chosen_interval(const CheckpointSettings& settings, const CheckpointLevel& level, EventRate rate) {
+  if (settings.rule == IntervalRule::fixed) return settings.interval;
+  const Seconds least = std::max(level.persist, level.block);
+  if (rate.value <= 0) return std::max(settings.interval, least);
+  const Seconds mttf(1 / rate.value);
+  const bool by_daly = settings.rule == IntervalRule::daly ||
+                       (settings.rule == IntervalRule::automatic && settings.mode == SaveMode::sync);
+  const Seconds best = by_daly ? daly_interval(level.block, mttf) : young_interval(level.block, mttf);
+  return std::max(best, least);
+}
+
+}  // namespace
+
+CheckpointSettings read_checkpoint(Section section) {
+  constexpr std::array<std::string_view, 2> modes{"sync", "async"};
+  CheckpointSettings settings;
+  read_interval(section, settings);
+  settings.mode = section.choice("mode", modes, "async") == "sync" ? SaveMode::sync : SaveMode::async;
+  settings.block = section.seconds_or_word("block", "auto");
+  settings.persist = section.seconds_or_word("persist", "auto");
+  if (section.has("bytes")) settings.bytes = section.bytes("bytes");
+  settings.write = section.bandwidth("write", settings.write);
+  settings.read = section.bandwidth("read", settings.read);
+  for (const Section& tier : section.list("tiers")) settings.tiers.push_back(read_tier(tier));
+  if (section.ok() && !(settings.write.value > 0))
+    section.fail("write", "the write bandwidth must be greater than 0");
+  if (section.ok() && !(settings.read.value > 0))
+    section.fail("read", "the read bandwidth must be greater than 0");
+  if (section.ok() && settings.mode == SaveMode::sync && settings.persist && settings.persist->value > 0)
+    section.fail("persist", "a sync save is durable when it ends; leave out persist, or write mode: async");
+  check_interval(section, settings);
+  return settings;
+}
+
+CheckpointPlan resolve(const CheckpointSettings& settings, const JobScale& scale, EventRate failure_rate) {
+  CheckpointPlan plan;
+  plan.bytes = settings.bytes.value_or(Bytes(kBytesPerParameter * scale.parameters));
+  const bool sync = settings.mode == SaveMode::sync;
+  CheckpointLevel durable;
+  durable.name = "durable";
+  durable.block = settings.block.value_or(sync ? plan.bytes / settings.write : kAsyncBlock);
+  durable.persist = settings.persist.value_or(sync ? Seconds(0) : plan.bytes / settings.write);
+  durable.load = std::max(plan.bytes / settings.read, kLeastLoad);
+  durable.interval = chosen_interval(settings, durable, failure_rate);
+  for (const CheckpointTier& tier : settings.tiers)
+    plan.levels.push_back({tier.name, tier.interval, tier.block, tier.persist, tier.load, tier.covers});
+  std::stable_sort(
+      plan.levels.begin(), plan.levels.end(),
+      [](const CheckpointLevel& a, const CheckpointLevel& b) { return a.interval < b.interval; });
+  plan.levels.push_back(durable);
+  return plan;
+}
+
+std::vector<std::string> problems(const CheckpointPlan& plan) {
+  std::vector<std::string> sentences;
+  for (const CheckpointLevel& level : plan.levels) {
+    if (level.interval < level.block)
+      sentences.push_back(too_often("the " + level.name, level.interval, "blocking time", level.block));
+    else if (level.interval < level.persist)
+      sentences.push_back(
+          too_often("the " + level.name, level.interval, "time to be durable", level.persist));
+    if (&level != &plan.durable() && level.interval > plan.durable().interval)
+      sentences.push_back(fmt::format("tier '{}' saves every {}, less often than the durable checkpoint ({})",
+                                      level.name, in_words(level.interval),
+                                      in_words(plan.durable().interval)));
+  }
+  return sentences;
+}
+
+// ---- closed forms ---------------------------------------------------------------------------------------
+
+Seconds young_interval(Seconds block, Seconds mttf) {
+  return Seconds(std::sqrt(2 * block.value * mttf.value));
+}
+
+Seconds daly_first_order_interval(Seconds block, Seconds mttf) { return young_interval(block, mttf) - block; }
+
+Seconds daly_interval(Seconds block, Seconds mttf) {
+  if (block.value >= 2 * mttf.value) return mttf;
+  const double x = block.value / (2 * mttf.value);
+  return young_interval(block, mttf) * (1 + std::sqrt(x) / 3 + x / 9) - block;
+}
+
+// The left side falls and the right side falls faster: one crossing in (0, M), found by bisection to the last
+// bit.
+Seconds exact_optimal_interval(Seconds block, Seconds mttf) {
+  const double delta = block.value / mttf.value;
+  double low = 0, high = 1;  // tau / M
+  for (int i = 0; i < 200; ++i) {
+    const double middle = low + (high - low) / 2;
+    (std::exp(-(middle + delta)) < 1 - middle ? low : high) = middle;
+  }
+  return Seconds(low * mttf.value);
+}
+
+Seconds daly_expected_time(Seconds work, Seconds interval, Seconds block, Seconds restart, Seconds mttf,
+                           Seconds repair) {
+  const double m = mttf.value;
+  return Seconds((m + repair.value) * std::exp(restart.value / m) * std::expm1((interval + block).value / m) *
+                 (work / interval));
+}
+
+double first_order_waste(Seconds interval, Seconds block, Seconds restart, Seconds mttf) {
+  return block / interval + (restart + interval / 2) / mttf;
+}
+
+Seconds mean_lost_compute(Seconds interval, Seconds persist) { return interval / 2 + persist; }
+
+double async_goodput(Seconds interval, Seconds block, Seconds persist, Seconds restart, Seconds mttf,
+                     double planned_share) {
+  const double saving = 1 / (1 + block / interval);
+  const double failing = 1 / (1 + (restart + mean_lost_compute(interval, persist)) / mttf);
+  return saving * failing - planned_share;
+}
+
+Seconds async_optimal_interval(Seconds block, Seconds persist, Seconds mttf) {
+  return std::max(persist, young_interval(block, mttf));
+}
+
+double multi_level_waste(std::span<const LevelTerms> levels, Seconds mttf) {
+  double waste = 0;
+  for (const LevelTerms& level : levels) {
+    waste += level.block / level.interval;
+    waste += level.share * ((level.restart + mean_lost_compute(level.interval, level.persist)) / mttf);
+  }
+  return waste;
+}
+
+Seconds multi_level_interval(Seconds block, double share, Seconds mttf) {
+  return Seconds(std::sqrt(2 * block.value * mttf.value / share));
+}
+
+Seconds gemini_wasted_time(Seconds checkpoint_time, Seconds period, Seconds retrieve_time) {
+  return checkpoint_time + period / 2 + retrieve_time;
+}
+
+// C(N-m, k-m) / C(N, k) = k (k-1) .. (k-m+1) / (N (N-1) .. (N-m+1)): no factorials.
+double gemini_memory_recovery(std::int64_t machines, std::int64_t replicas, std::int64_t lost) {
+  INVARIANT(replicas >= 1 && machines >= replicas && lost >= 0 && lost <= machines);
+  if (lost < replicas) return 1;
+  double ratio = 1;
+  for (std::int64_t i = 0; i < replicas; ++i)
+    ratio *= static_cast<double>(lost - i) / static_cast<double>(machines - i);
+  return std::max(0.0, 1 - static_cast<double>(machines) / static_cast<double>(replicas) * ratio);
+}
+
+double rsc_goodput(std::int64_t nodes, EventRate per_node, Seconds restart, Seconds interval, Seconds block) {
+  const EventRate job = per_node * static_cast<double>(nodes);
+  return (1 - job * (restart + interval / 2)) / (1 + block / interval);
+}
+
+double recovery_goodput(Seconds mttf, Seconds restart, HazardClock clock) {
+  return clock == HazardClock::always ? (mttf - restart) / mttf : mttf / (mttf + restart);
+}
+
+double elastic_goodput(std::int64_t replicas, EventRate per_replica, Seconds stall, Seconds out,
+                       double overhead) {
+  return (1 - static_cast<double>(replicas) * (per_replica * stall)) * (1 - per_replica * out) * overhead;
+}
+
+Seconds corruption_loss(Seconds detection, Seconds interval) { return detection + interval / 2; }
+
+Seconds spare_checkpoint_interval(Seconds save, Seconds unmasked_mttf, Seconds restart) {
+  const double s = save.value;
+  return Seconds(s + std::sqrt(s * s + 2 * s * (unmasked_mttf + restart).value));
+}
+
+std::int64_t spare_redundancy(std::int64_t groups) {
+  return static_cast<std::int64_t>(std::floor(std::log2(static_cast<double>(groups)) + 0.833));
+}
+
+}  // namespace runcast
