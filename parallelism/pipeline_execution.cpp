@@ -5,7 +5,7 @@
 #include "parallelism/pipeline_execution.hpp"
 
 #include <algorithm>
-#include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -39,6 +39,12 @@ struct Rendezvous {
   Message* message;
 };
 
+// A total order: a link never begins two transfers at once.
+bool before(const TransferSpan& a, const TransferSpan& b) {
+  if (a.start != b.start) return a.start < b.start;
+  return a.from_rank != b.from_rank ? a.from_rank < b.from_rank : a.to_rank < b.to_rank;
+}
+
 class Execution {
  public:
   Execution(const PipelineSchedule& schedule, PointToPoint mode, PipelineWork& work, EventQueue& queue);
@@ -60,9 +66,9 @@ class Execution {
   void try_start(int rank);
   void start(int rank, const Slot& slot);
   void finish(int rank);
-  void forward_done(int rank, const Slot& slot, int stage, int microbatch);
-  void gradient_done(int rank, const Slot& slot, int stage, int microbatch);
-  void send(Message& message, const TransferSpan& span, Pass what);
+  void forward_done(int rank, int stage, int microbatch);
+  void gradient_done(int rank, Pass pass, int stage, int microbatch);
+  void send(Message& message, const TransferSpan& span);
   void meet();
   void part(const Rendezvous& rendezvous);
   std::pair<Message, Message> inputs(const Slot& slot) const;
@@ -127,9 +133,7 @@ PipelineTrace Execution::run() {
     trace_.makespan = std::max(trace_.makespan, spans.back().end - Time{});
     trace_.idle_inside[rank] = spans.back().end - spans.front().start - trace_.busy[rank];
   }
-  std::ranges::sort(trace_.transfers, {}, [](const TransferSpan& t) {
-    return std::tuple(t.start, t.from_rank, t.to_rank, t.pass, t.stage, t.microbatch);
-  });
+  std::ranges::sort(trace_.transfers, before);
   return std::move(trace_);
 }
 
@@ -215,38 +219,37 @@ void Execution::finish(int rank) {
   ++state.next;
   work_.finished(rank, slot, state.start, now);
   if (slot.pass == Pass::forward || slot.pass == Pass::forward_backward) {
-    forward_done(rank, slot, slot.stage, slot.microbatch);
+    forward_done(rank, slot.stage, slot.microbatch);
   }
   if (slot.pass == Pass::backward || slot.pass == Pass::input_gradient) {
-    gradient_done(rank, slot, slot.stage, slot.microbatch);
+    gradient_done(rank, slot.pass, slot.stage, slot.microbatch);
   }
   if (slot.pass == Pass::forward_backward) {
-    gradient_done(rank, slot, slot.backward_stage, slot.backward_microbatch);
+    gradient_done(rank, Pass::backward, slot.backward_stage, slot.backward_microbatch);
   }
   wake(rank);
 }
 
-void Execution::forward_done(int rank, const Slot&, int stage, int microbatch) {
+void Execution::forward_done(int rank, int stage, int microbatch) {
   if (stage + 1 == schedule_.stages) {  // the loss is here: its gradient is too
     gradient_[cell(stage, microbatch)] = {queue_.now(), queue_.now()};
     return;
   }
   send(activation_[cell(stage + 1, microbatch)],
-       {rank, rank_of(stage + 1, microbatch), Pass::forward, stage, microbatch, {}, {}}, Pass::forward);
+       {rank, rank_of(stage + 1, microbatch), Pass::forward, stage, microbatch, {}, {}});
 }
 
-void Execution::gradient_done(int rank, const Slot& slot, int stage, int microbatch) {
+void Execution::gradient_done(int rank, Pass pass, int stage, int microbatch) {
   input_gradient_done_[cell(stage, microbatch)] = 1;
   if (stage == 0) return;
-  const Pass pass = slot.pass == Pass::forward_backward ? Pass::backward : slot.pass;
   send(gradient_[cell(stage - 1, microbatch)],
-       {rank, rank_of(stage - 1, microbatch), pass, stage, microbatch, {}, {}}, pass);
+       {rank, rank_of(stage - 1, microbatch), pass, stage, microbatch, {}, {}});
 }
 
-void Execution::send(Message& message, const TransferSpan& span, Pass what) {
+void Execution::send(Message& message, const TransferSpan& span) {
   const Time now = queue_.now();
   const Duration length =
-      span.from_rank == span.to_rank ? Duration{} : work_.transfer(span.from_rank, span.to_rank, what);
+      span.from_rank == span.to_rank ? Duration{} : work_.transfer(span.from_rank, span.to_rank, span.pass);
   INVARIANT(length >= Duration{});
   message.sent = now;
   if (length == Duration{}) {

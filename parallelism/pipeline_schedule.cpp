@@ -1,113 +1,20 @@
-// The slot orders of the pipeline schedules and the table of their names. Each builder follows the order
-// rules of the paper or the source that it names; none of them knows a duration. Leaves out: schedules
-// searched for given costs (the heterogeneous ZB-V, V-Half and V-Min of Qi et al. 2024).
+// The table of the pipeline schedules, why a request is refused, and the builders of the 1F1B family. Each
+// builder follows the order rules of the paper or the source that it names; none of them knows a duration.
 #include "parallelism/pipeline_schedule.hpp"
 
 #include <algorithm>
-#include <array>
-#include <queue>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "parallelism/schedule_builders.hpp"
 #include "sim/error.hpp"
 
 namespace runcast {
 namespace {
 
-// ---- placements: which rank runs which stage ------------------------------------------------------------
-
-PipelineSchedule empty_schedule(const ScheduleRequest& request, int chunks, int stages) {
-  PipelineSchedule schedule;
-  schedule.ranks = request.ranks;
-  schedule.microbatches = request.microbatches;
-  schedule.chunks = chunks;
-  schedule.stages = stages;
-  schedule.slots.resize(static_cast<std::size_t>(request.ranks));
-  schedule.direction_of_microbatch.assign(static_cast<std::size_t>(request.microbatches), 0);
-  return schedule;
-}
-
-// Round and round the ranks: stage s on rank s mod p, as its chunk s / p (Narayanan et al. 2021, sec. 2.2).
-PipelineSchedule looped_placement(const ScheduleRequest& request) {
-  PipelineSchedule schedule = empty_schedule(request, request.chunks, request.ranks * request.chunks);
-  std::vector<int>& rank_of = schedule.rank_of_stage.emplace_back();
-  for (int stage = 0; stage < schedule.stages; ++stage) rank_of.push_back(stage % request.ranks);
-  return schedule;
-}
-
-// Down the ranks and back up: rank r has stages r and 2p-1-r (Qi et al. 2024; DualPipeV).
-PipelineSchedule v_placement(const ScheduleRequest& request) {
-  PipelineSchedule schedule = empty_schedule(request, 2, 2 * request.ranks);
-  std::vector<int>& rank_of = schedule.rank_of_stage.emplace_back();
-  for (int stage = 0; stage < schedule.stages; ++stage) {
-    rank_of.push_back(std::min(stage, schedule.stages - 1 - stage));
-  }
-  return schedule;
-}
-
-// Two directions over the same p stages: rank r has stage r of one and p-1-r of the other. The first half of
-// the micro-batches goes down the ranks, the second half up (DeepSeek-V3 2024, fig. 5).
-PipelineSchedule bidirectional_placement(const ScheduleRequest& request) {
-  PipelineSchedule schedule = empty_schedule(request, 2, request.ranks);
-  schedule.rank_of_stage.resize(2);
-  for (int stage = 0; stage < request.ranks; ++stage) {
-    schedule.rank_of_stage[0].push_back(stage);
-    schedule.rank_of_stage[1].push_back(request.ranks - 1 - stage);
-  }
-  const auto half = static_cast<std::ptrdiff_t>(request.microbatches / 2);
-  std::fill(schedule.direction_of_microbatch.begin() + half, schedule.direction_of_microbatch.end(), 1);
-  return schedule;
-}
-
-Slot make_slot(Pass pass, int chunk, int stage, int microbatch) {
-  Slot slot;
-  slot.pass = pass;
-  slot.chunk = static_cast<std::int16_t>(chunk);
-  slot.stage = stage;
-  slot.microbatch = microbatch;
-  return slot;
-}
-
-// Writes the slots of one rank that has one or two chunks, each of which takes its micro-batches in order:
-// every pass of a chunk works on the next micro-batch that the chunk has not had in that pass.
-class RankOrder {
- public:
-  struct Chunk {
-    int stage = 0;
-    int forward = 0, backward = 0, weight = 0;  // the next micro-batch of each pass
-  };
-  RankOrder(std::vector<Slot>& slots, Chunk first, Chunk second) : slots_(slots), chunks_{first, second} {}
-  RankOrder(std::vector<Slot>& slots, Chunk only) : RankOrder(slots, only, Chunk{}) {}
-
-  void forward(int chunk = 0) { append(Pass::forward, chunk, at(chunk).forward++); }
-  void input_gradient(int chunk = 0) { append(Pass::input_gradient, chunk, at(chunk).backward++); }
-  void weight_gradient(int chunk = 0) { append(Pass::weight_gradient, chunk, at(chunk).weight++); }
-  void backward(int chunk = 0) {  // both gradients at once
-    INVARIANT(at(chunk).weight == at(chunk).backward);
-    ++at(chunk).weight;
-    append(Pass::backward, chunk, at(chunk).backward++);
-  }
-  void forward_backward(int forward_chunk, int backward_chunk) {
-    append(Pass::forward_backward, forward_chunk, at(forward_chunk).forward++);
-    Slot& slot = slots_.back();
-    INVARIANT(at(backward_chunk).weight == at(backward_chunk).backward);
-    ++at(backward_chunk).weight;
-    slot.backward_chunk = static_cast<std::int16_t>(backward_chunk);
-    slot.backward_stage = at(backward_chunk).stage;
-    slot.backward_microbatch = at(backward_chunk).backward++;
-  }
-  const Chunk& chunk(int index) const { return chunks_[static_cast<std::size_t>(index)]; }
-
- private:
-  Chunk& at(int chunk) { return chunks_[static_cast<std::size_t>(chunk)]; }
-  void append(Pass pass, int chunk, int microbatch) {
-    slots_.push_back(make_slot(pass, chunk, at(chunk).stage, microbatch));
-  }
-  std::vector<Slot>& slots_;
-  std::array<Chunk, 2> chunks_;
-};
-
-// ---- builders -------------------------------------------------------------------------------------------
+// ---- the 1F1B family
+// -------------------------------------------------------------------------------------------
 
 // F0 .. F(m-1), then B(m-1) .. B0 (Huang et al. 2019, fig. 2c).
 PipelineSchedule build_gpipe(const ScheduleRequest& request) {
@@ -157,7 +64,7 @@ std::vector<VirtualMicrobatch> virtual_microbatches(int microbatches, int chunks
 // sec. 2.2; N = p there, free in LLaMA 3, sec. 3.3.2).
 PipelineSchedule build_interleaved(const ScheduleRequest& request) {
   PipelineSchedule schedule = looped_placement(request);
-  const int group_size = request.group_size == 0 ? request.ranks : request.group_size;
+  const int group_size = interleaving_group_size(request);
   const auto table = virtual_microbatches(request.microbatches, request.chunks, group_size);
   for (int rank = 0; rank < request.ranks; ++rank) {
     std::vector<Slot>& slots = schedule.slots[static_cast<std::size_t>(rank)];
@@ -175,117 +82,6 @@ PipelineSchedule build_interleaved(const ScheduleRequest& request) {
       const VirtualMicrobatch& back = table[k - warm_up];
       append(Pass::backward, request.chunks - 1 - back.chunk, back.microbatch);
     }
-  }
-  return schedule;
-}
-
-// `warm_up` F, then for each micro-batch I, the W of `delay` micro-batches before, F; the rest of W last.
-void zero_bubble_rank(RankOrder& order, int microbatches, int warm_up, int delay) {
-  for (int i = 0; i < std::min(warm_up, microbatches); ++i) order.forward();
-  for (int i = 0; i < microbatches; ++i) {
-    order.input_gradient();
-    if (i >= delay) order.weight_gradient();
-    if (i + warm_up < microbatches) order.forward();
-  }
-  while (order.chunk(0).weight < microbatches) order.weight_gradient();
-}
-
-// The memory of 1F1B (Qi et al. 2023, fig. 2).
-PipelineSchedule build_zb_h1(const ScheduleRequest& request) {
-  PipelineSchedule schedule = looped_placement(request);
-  for (int rank = 0; rank < request.ranks; ++rank) {
-    RankOrder order(schedule.slots[static_cast<std::size_t>(rank)], {.stage = rank});
-    zero_bubble_rank(order, request.microbatches, request.ranks - rank, rank);
-  }
-  return schedule;
-}
-
-// No idle time inside a rank, for twice the memory of 1F1B (Qi et al. 2023, fig. 3).
-PipelineSchedule build_zb_h2(const ScheduleRequest& request) {
-  PipelineSchedule schedule = looped_placement(request);
-  for (int rank = 0; rank < request.ranks; ++rank) {
-    RankOrder order(schedule.slots[static_cast<std::size_t>(rank)], {.stage = rank});
-    zero_bubble_rank(order, request.microbatches, 2 * (request.ranks - rank) - 1, 2 * rank);
-  }
-  return schedule;
-}
-
-// Chunk 0 goes down the V, chunk 1 back up. F, I and W of one size fill every rank (Qi et al. 2024, sec. 4).
-PipelineSchedule build_zb_v(const ScheduleRequest& request) {
-  PipelineSchedule schedule = v_placement(request);
-  const int m = request.microbatches;
-  for (int rank = 0; rank < request.ranks; ++rank) {
-    RankOrder order(schedule.slots[static_cast<std::size_t>(rank)], {.stage = rank},
-                    {.stage = schedule.stages - 1 - rank});
-    const auto gradients = [&](int chunk) { order.input_gradient(chunk), order.weight_gradient(chunk); };
-    for (int i = 0; i < 2 * (request.ranks - rank) - 1; ++i) order.forward(0);
-    for (int i = 0; i < rank; ++i) order.forward(1), order.forward(0);
-    for (int i = 0; i < request.ranks - rank; ++i) order.forward(1), gradients(1);
-    while (order.chunk(1).forward < m) {  // the steady state
-      if (order.chunk(0).forward < m) order.forward(0);
-      gradients(0);
-      order.forward(1);
-      gradients(1);
-    }
-    for (int i = 0; i < rank; ++i) order.input_gradient(0), order.input_gradient(1);
-    for (int i = 0; i < request.ranks - rank; ++i) gradients(0);
-    while (order.chunk(1).weight < m) order.weight_gradient(1);
-    while (order.chunk(0).weight < m) order.weight_gradient(0);
-  }
-  return schedule;
-}
-
-// One rank of DualPipe or DualPipeV, the eight steps of its repository (deepseek-ai/DualPipe, dualpipe.py).
-// The rank is the `position`-th of `depth` on the way in (0 = outermost); `outer` is the chunk whose forwards
-// come in there, the other chunk's come back out. `microbatches` are those of one chunk.
-void dualpipe_rank(RankOrder& order, int microbatches, int depth, int position, int outer) {
-  const int inner = 1 - outer, rest = depth - position - 1;
-  std::queue<int> weights;  // chunks whose weight gradients wait, oldest first
-  const auto weight = [&] { order.weight_gradient(weights.front()), weights.pop(); };
-  const auto split_backward = [&](int chunk) { order.input_gradient(chunk), weights.push(chunk); };
-  const auto backward = [&](int chunk, bool split) { split ? split_backward(chunk) : order.backward(chunk); };
-
-  for (int i = 0; i < 2 * rest; ++i) order.forward(outer);                               // 1
-  for (int i = 0; i <= position; ++i) order.forward(outer), order.forward(inner);        // 2
-  for (int i = 0; i < rest; ++i) split_backward(inner), weight(), order.forward(inner);  // 3
-  for (int i = 0; i < microbatches - 2 * depth + position + 1; ++i) {  // 4, the steady state
-    if (i == 0 && rest == 0) {  // apart, so that the first micro-batch gets through the turn sooner
-      order.forward(outer), order.backward(inner);
-    } else {
-      order.forward_backward(outer, inner);
-    }
-    order.forward_backward(inner, outer);
-  }
-  for (int i = 0; i < rest; ++i) order.backward(inner), order.forward_backward(inner, outer);  // 5
-  for (int i = 0; i <= position; ++i) {                                                        // 6
-    const int half = (position + 1) / 2;
-    backward(inner, position % 2 == 1 ? i >= half : i > half);
-    backward(outer, i >= half);
-  }
-  for (int i = 0; i < rest; ++i) weight(), split_backward(outer);  // 7
-  while (!weights.empty()) weight();                               // 8
-}
-
-// Micro-batches enter at both ends (DeepSeek-V3 2024, sec. 3.2.1).
-PipelineSchedule build_dualpipe(const ScheduleRequest& request) {
-  PipelineSchedule schedule = bidirectional_placement(request);
-  const int half = request.microbatches / 2, depth = request.ranks / 2;
-  for (int rank = 0; rank < request.ranks; ++rank) {
-    const int mirror = request.ranks - 1 - rank;
-    RankOrder order(schedule.slots[static_cast<std::size_t>(rank)], {.stage = rank},
-                    {.stage = mirror, .forward = half, .backward = half, .weight = half});
-    dualpipe_rank(order, half, depth, std::min(rank, mirror), rank < depth ? 0 : 1);
-  }
-  return schedule;
-}
-
-// DualPipe cut in half: one direction over a V of 2p stages (deepseek-ai/DualPipe, dualpipev.py).
-PipelineSchedule build_dualpipe_v(const ScheduleRequest& request) {
-  PipelineSchedule schedule = v_placement(request);
-  for (int rank = 0; rank < request.ranks; ++rank) {
-    RankOrder order(schedule.slots[static_cast<std::size_t>(rank)], {.stage = rank},
-                    {.stage = schedule.stages - 1 - rank});
-    dualpipe_rank(order, request.microbatches, request.ranks, rank, 0);
   }
   return schedule;
 }
@@ -338,13 +134,52 @@ std::string refuse_zb_h1(const ScheduleRequest& request) {
   return refuse_interleaving(request, "zb_h1", false);
 }
 
+// Whether every slot gets its turn: follows the order alone, without time.
+bool runs_to_its_end(const PipelineSchedule& schedule) {
+  const auto stages = static_cast<std::size_t>(schedule.stages);
+  std::vector<std::size_t> next(schedule.slots.size());
+  // How many stages of a micro-batch are done forwards, and backwards.
+  std::vector<std::size_t> forwards(static_cast<std::size_t>(schedule.microbatches)), backwards(forwards);
+  for (bool moved = true; std::exchange(moved, false);) {
+    for (std::size_t rank = 0; rank < next.size(); ++rank) {
+      for (const std::vector<Slot>& slots = schedule.slots[rank]; next[rank] < slots.size(); ++next[rank]) {
+        const Slot& slot = slots[next[rank]];
+        const auto stage = static_cast<std::size_t>(slot.stage),
+                   i = static_cast<std::size_t>(slot.microbatch);
+        const bool forward = slot.pass == Pass::forward;
+        if (forward ? forwards[i] != stage : forwards[i] != stages || backwards[i] != stages - 1 - stage)
+          break;
+        ++(forward ? forwards : backwards)[i];
+        moved = true;
+      }
+    }
+  }
+  return std::ranges::all_of(backwards, [&](std::size_t done) { return done == stages; });
+}
+
+// In a group of fewer micro-batches than ranks (Megatron-LM refuses all of them) a rank runs out of forwards
+// before the first comes round; it then either idles or waits for ever.
+bool has_short_group(const ScheduleRequest& request, int group_size) {
+  const int last = request.microbatches % group_size;
+  return request.microbatches > group_size &&
+         (group_size < request.ranks || (last != 0 && last < request.ranks));
+}
+
 std::string refuse_interleaved(const ScheduleRequest& request) {
   if (std::string sentence = refuse_always(request); !sentence.empty()) return sentence;
   if (request.chunks < 2) {
     return fmt::format("interleaved_1f1b needs 2 or more virtual stages a rank, not {}; for 1 use 1f1b",
                        request.chunks);
   }
-  return "";
+  const int group_size = interleaving_group_size(request);
+  if (!has_short_group(request, group_size) || runs_to_its_end(build_interleaved(request))) return "";
+  int legal = std::max(group_size, request.ranks);
+  while (has_short_group(request, legal)) ++legal;
+  return fmt::format(
+      "interleaved_1f1b with group_size {} leaves a group of fewer micro-batches than the {} pipeline ranks, "
+      "which "
+      "wait for each other for ever; the next larger legal group_size is {}",
+      group_size, request.ranks, legal);
 }
 
 std::string too_few_microbatches(const ScheduleRequest& request, std::string_view name,
@@ -416,6 +251,13 @@ constexpr ScheduleRow kSchedules[] = {
 };
 
 }  // namespace
+
+int interleaving_group_size(const ScheduleRequest& request) {
+  if (request.group_size != 0) return request.group_size;
+  int group_size = request.ranks;
+  while (has_short_group(request, group_size)) ++group_size;
+  return group_size;
+}
 
 std::span<const ScheduleRow> pipeline_schedules() { return kSchedules; }
 

@@ -38,7 +38,7 @@ struct ScheduleRequest {
   int ranks = 1;          // p
   int microbatches = 1;   // m, a step (DualPipe: both directions together)
   int chunks = 1;         // v, stages a rank (V-shaped schedules: 2)
-  int group_size = 0;     // N of interleaved_1f1b; 0 = p
+  int group_size = 0;     // N of interleaved_1f1b; 0 = interleaving_group_size() chooses
   bool extra_warmup = false;  // one more warm-up forward, for overlapped expert all-to-all
 };
 
@@ -59,10 +59,14 @@ struct ScheduleRow {
   PipelineSchedule (*build)(const ScheduleRequest&);   // INVARIANT: refuse() is empty
 };
 
+// N of interleaved_1f1b: the request's; for 0 it is p (depth first), or the next larger N that leaves no group of
+// fewer than p micro-batches behind (Megatron-LM's rule for a legal N).
+int interleaving_group_size(const ScheduleRequest&);
+
 std::span<const ScheduleRow> pipeline_schedules();
 const ScheduleRow* find_schedule(std::string_view name);   // nullptr when there is none
 
-// The most chunks in flight on each rank: from the start of F to the end of B (or I; or W with `until_weight`).
+// The most chunks in flight on each rank (a chunk is the activations of one micro-batch in one stage): from the start of F to the end of B (or I; or W with `until_weight`).
 std::vector<int> peak_chunks_in_flight(const PipelineSchedule&, bool until_weight);
 
 }  // namespace runcast
