@@ -1,8 +1,10 @@
 // Bytes per GPU by kind and pipeline rank, and whether they fit.
 //   states       weights, main gradients, fp32 master and optimizer moments under the sharding in use
-//   activations  bytes kept per layer and micro-batch [Korthikanti et al. 2022, eq. 1-6; bf16 flash SwiGLU form:
+//   activations  bytes kept per layer and micro-batch [Korthikanti et al. 2022, eq. 1-6; bf16 flash SwiGLU
+//   form:
 //                Megatron-Core's theoretical memory report] x the chunks that the schedule really holds
-//   buffers      logits and loss, gathered parameters and unsharded gradients of ZeRO-2/3, and a named allowance
+//   buffers      logits and loss, gathered parameters and unsharded gradients of ZeRO-2/3, and a named
+//   allowance
 //                for the CUDA context, communicators and fragmentation
 // Leaves out: allocator fragmentation beyond the allowance, inference, checkpoints in host memory.
 #pragma once
@@ -17,29 +19,36 @@
 
 namespace runcast {
 
+// Outside the allocator's live tensors: CUDA context and loaded kernels 0.5-0.9 GiB (measured on A100 and
+// H100 by users of PyTorch), the rest for communicators' buffers and fragmentation: assumption, on the low
+// side, since the published LLaMA 3 405B runs fit into 79.3 GiB [Llama Team 2024, table 4].
+inline constexpr Bytes kFrameworkAllowance{1.0 * kGiB};
+
 struct StageMemory {
-  int stage = 0;              // pipeline rank
+  int stage = 0;  // pipeline rank
   Bytes weights, gradients, optimizer, activations, buffers;
-  int chunks_in_flight = 0;   // at the peak
+  int chunks_in_flight = 0;  // at the peak
   Bytes total() const { return weights + gradients + optimizer + activations + buffers; }
 };
 
 struct MemoryReport {
-  Bytes capacity;             // usable, of the GPU
-  Bytes peak;                 // of the fullest stage
+  Bytes capacity;  // usable, of the GPU
+  Bytes peak;      // of the fullest stage
   int peak_stage = 0;
   bool fits = true;
-  std::string verdict;        // "does not fit: stage 0 needs 97.1 GiB of 79.3 GiB; its largest part is ..." or "fits"
+  std::string
+      verdict;  // "does not fit: stage 0 needs 97.1 GiB of 79.3 GiB; its largest part is ..." or "fits"
   std::vector<StageMemory> stages;
   std::vector<std::string> assumptions;
 };
 
-// Activation bytes that one layer keeps for one micro-batch on one rank until its backward pass.
+// Activation bytes that one layer keeps for one micro-batch on one rank until its backward pass. The layer is
+// one that `training.recompute` covers; memory_of knows which layers that are.
 Bytes layer_activation_bytes(const Model&, const Layout&, const TrainingSpec&, bool moe_layer);
 // Parameters held by one rank of pipeline rank `p` before data-parallel sharding: [dense, expert].
 struct RankParameters {
   double dense = 0, expert = 0;
-  double embedding = 0;       // part of dense that is embedding or head
+  double embedding = 0;  // part of dense that is embedding or head
 };
 RankParameters rank_parameters(const Model&, const Layout&, const ScheduleSpec&, int pipeline_rank);
 
