@@ -13,8 +13,7 @@
 namespace runcast {
 namespace {
 
-// ---- the 1F1B family
-// -------------------------------------------------------------------------------------------
+// ---- the 1F1B family -----------------------------------------------------------------------------------
 
 // F0 .. F(m-1), then B(m-1) .. B0 (Huang et al. 2019, fig. 2c).
 PipelineSchedule build_gpipe(const ScheduleRequest& request) {
@@ -27,7 +26,7 @@ PipelineSchedule build_gpipe(const ScheduleRequest& request) {
   return schedule;
 }
 
-// min(m, p-1-r) warm-up F, pairs (F, B), the rest of B (Narayanan et al. 2019; 2021, fig. 3).
+// min(m, p-1-r) warm-up F, pairs (F, B), the rest of B (Narayanan et al. 2019; 2021, fig. 4).
 PipelineSchedule build_1f1b(const ScheduleRequest& request) {
   PipelineSchedule schedule = looped_placement(request);
   for (int rank = 0; rank < request.ranks; ++rank) {
@@ -86,12 +85,12 @@ PipelineSchedule build_interleaved(const ScheduleRequest& request) {
   return schedule;
 }
 
-// ---- refusals -------------------------------------------------------------------------------------------
+// ---- refusals ------------------------------------------------------------------------------------------
 
 constexpr std::int64_t kMostSlots = 20'000'000;  // assumption: about 1 GB of order and trace
+constexpr int kMostChunks = 1000;                // assumption: no model has so many layers a rank
 
 std::string refuse_always(const ScheduleRequest& request) {
-  INVARIANT(request.chunks >= 0 && request.group_size >= 0);
   if (request.ranks < 1 || request.microbatches < 1) {
     return fmt::format("a pipeline needs 1 or more ranks and 1 or more micro-batches, not {} and {}",
                        request.ranks, request.microbatches);
@@ -171,6 +170,13 @@ std::string refuse_interleaved(const ScheduleRequest& request) {
     return fmt::format("interleaved_1f1b needs 2 or more virtual stages a rank, not {}; for 1 use 1f1b",
                        request.chunks);
   }
+  if (request.chunks > kMostChunks) {
+    return fmt::format("interleaved_1f1b takes at most {} virtual stages a rank, not {}", kMostChunks,
+                       request.chunks);
+  }
+  if (request.group_size < 0) {
+    return fmt::format("a group_size is 1 or more micro-batches, not {}", request.group_size);
+  }
   const int group_size = interleaving_group_size(request);
   if (!has_short_group(request, group_size) || runs_to_its_end(build_interleaved(request))) return "";
   int legal = std::max(group_size, request.ranks);
@@ -219,7 +225,7 @@ std::string refuse_dualpipe_v(const ScheduleRequest& request) {
   return too_few_microbatches(request, "dualpipe_v", "2p", 2 * request.ranks);
 }
 
-// ---- the table ------------------------------------------------------------------------------------------
+// ---- the table -----------------------------------------------------------------------------------------
 
 template <std::string (*Refuse)(const ScheduleRequest&), PipelineSchedule (*Build)(const ScheduleRequest&)>
 PipelineSchedule build_checked(const ScheduleRequest& request) {

@@ -10,7 +10,7 @@
 
 namespace runcast {
 
-// ---- placements: which rank runs which stage ------------------------------------------------------------
+// ---- placements: which rank runs which stage -----------------------------------------------------------
 
 inline PipelineSchedule empty_schedule(const ScheduleRequest& request, int chunks, int stages) {
   PipelineSchedule schedule;
@@ -103,7 +103,7 @@ class RankOrder {
   std::array<Chunk, 2> chunks_;
 };
 
-// ---- builders: one file a family, each builder cites its paper ------------------------------------------
+// ---- builders: one file a family, each builder cites its paper -----------------------------------------
 
 // zero_bubble_schedule.cpp
 PipelineSchedule build_zb_h1(const ScheduleRequest&);

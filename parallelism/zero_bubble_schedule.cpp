@@ -20,7 +20,7 @@ void zero_bubble_rank(RankOrder& order, int microbatches, int warm_up, int delay
 
 }  // namespace
 
-// The memory of 1F1B (Qi et al. 2023, fig. 2).
+// The memory of 1F1B (Qi et al. 2023, fig. 3, top).
 PipelineSchedule build_zb_h1(const ScheduleRequest& request) {
   PipelineSchedule schedule = looped_placement(request);
   for (int rank = 0; rank < request.ranks; ++rank) {
@@ -30,7 +30,7 @@ PipelineSchedule build_zb_h1(const ScheduleRequest& request) {
   return schedule;
 }
 
-// No idle time inside a rank, for twice the memory of 1F1B (Qi et al. 2023, fig. 3).
+// No idle time inside a rank, for twice the memory of 1F1B (Qi et al. 2023, fig. 3, bottom).
 PipelineSchedule build_zb_h2(const ScheduleRequest& request) {
   PipelineSchedule schedule = looped_placement(request);
   for (int rank = 0; rank < request.ranks; ++rank) {
@@ -40,7 +40,7 @@ PipelineSchedule build_zb_h2(const ScheduleRequest& request) {
   return schedule;
 }
 
-// Chunk 0 goes down the V, chunk 1 back up. F, I and W of one size fill every rank (Qi et al. 2024, sec. 4).
+// Chunk 0 goes down the V, chunk 1 back up. F, I and W of one size fill every rank (Qi et al. 2024).
 PipelineSchedule build_zb_v(const ScheduleRequest& request) {
   PipelineSchedule schedule = v_placement(request);
   const int m = request.microbatches;

@@ -193,7 +193,8 @@ TEST_CASE("every row of schedule_cases.csv is reproduced to its last digit") {
     CAPTURE(row.at("schedule"));
     CAPTURE(row.at("p") + "," + row.at("m") + "," + row.at("v") + "," + row.at("N") + " c=" + row.at("p2p"));
     CAPTURE(row.at("note"));
-    for (const auto& [column, text] : result_of(row)) {
+    for (const auto& cell : result_of(row)) {
+      const std::string &column = cell.first, &text = cell.second;
       CAPTURE(column);
       CHECK(text == row.at(column));
     }
@@ -465,6 +466,32 @@ TEST_CASE("no mode loses a slot and blocking is never faster than async") {
         for (std::size_t r = 0; r < schedule.slots.size(); ++r) {
           CHECK(blocking.ranks[r].size() == schedule.slots[r].size());
           CHECK(blocking.busy[r] + blocking.transfer_wait[r] <= blocking.makespan);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("what a schedule does not refuse runs to its end") {
+  for (const ScheduleRow& row : pipeline_schedules()) {
+    for (int p = 1; p <= 9; ++p) {
+      for (int m : {1, 2, 3, 5, 7, 8, 11, 16, 18, 21}) {
+        for (int v : {1, 2, 3, 5}) {
+          for (int group : {0, 1, 3, 4, 6, 9}) {
+            for (bool extra : {false, true}) {
+              const ScheduleRequest request{p, m, v, group, extra};
+              if (!row.refuse(request).empty()) continue;
+              CAPTURE(row.name);
+              CAPTURE(p);
+              CAPTURE(m);
+              CAPTURE(v);
+              CAPTURE(group);
+              CAPTURE(extra);
+              const PipelineSchedule schedule = row.build(request);
+              StageCosts costs(schedule.stages, 1, 1, 1, 0.1);
+              CHECK_NOTHROW(run(schedule, costs));
+            }
+          }
         }
       }
     }

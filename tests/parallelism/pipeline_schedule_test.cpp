@@ -69,7 +69,7 @@ TEST_CASE("gpipe runs its backwards in reverse") {
 }
 
 TEST_CASE("1f1b of 4 ranks warms up 3, 2, 1 and 0 forwards") {
-  // Narayanan et al. 2021, fig. 3: p - 1 - r forwards, then a forward and a backward in turn.
+  // Narayanan et al. 2021, fig. 4: p - 1 - r forwards, then a forward and a backward in turn.
   const PipelineSchedule schedule = build("1f1b", {.ranks = 4, .microbatches = 4});
   CHECK(text(schedule.slots[0]) == "F0 F1 F2 F3 B0 B1 B2 B3");
   CHECK(text(schedule.slots[2]) == "F0 F1 B0 F2 B1 F3 B2 B3");
@@ -93,7 +93,7 @@ TEST_CASE("an extra warm-up forward moves every pair by one") {
 }
 
 TEST_CASE("zb_h1 puts a weight gradient off by r micro-batches, zb_h2 by 2r") {
-  // Qi et al. 2023, figs. 2 and 3.
+  // Qi et al. 2023, fig. 3.
   CHECK(text(build("zb_h1", {.ranks = 2, .microbatches = 3}).slots[0]) == "F0 F1 I0 W0 F2 I1 W1 I2 W2");
   CHECK(text(build("zb_h1", {.ranks = 2, .microbatches = 3}).slots[1]) == "F0 I0 F1 I1 W0 F2 I2 W1 W2");
   CHECK(text(build("zb_h2", {.ranks = 2, .microbatches = 4}).slots[0]) ==
@@ -295,6 +295,13 @@ TEST_CASE("what only interleaving has is refused elsewhere") {
         "gpipe has no group size; only interleaved_1f1b takes one");
   CHECK(refusal("zb_h1", {.ranks = 4, .microbatches = 8, .extra_warmup = true}) ==
         "zb_h1 has no extra warm-up forward; only interleaved_1f1b takes one");
+}
+
+TEST_CASE("group sizes below 1 and more than 1000 virtual stages are refused") {
+  CHECK(refusal("interleaved_1f1b", {.ranks = 4, .microbatches = 8, .chunks = 2, .group_size = -1}) ==
+        "a group_size is 1 or more micro-batches, not -1");
+  CHECK(refusal("interleaved_1f1b", {.ranks = 4, .microbatches = 8, .chunks = 1001}) ==
+        "interleaved_1f1b takes at most 1000 virtual stages a rank, not 1001");
 }
 
 TEST_CASE("nothing and too much are refused by every schedule") {
