@@ -100,7 +100,7 @@ TEST_CASE("only tools prints or ends the process") {
       if (line.starts_with("//")) continue;
       CAPTURE(file.path);
       CAPTURE(line);
-      for (const std::string_view word : {"std::cout", "std::cerr", "std::exit(", "printf(", "std::abort("})
+      for (const std::string_view word : {"std::cout", "std::cerr", "std::exit(", "std::printf(", "fprintf(", "std::abort("})
         CHECK(line.find(word) == std::string::npos);
     }
   }

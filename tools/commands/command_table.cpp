@@ -1,0 +1,152 @@
+// Every command and every option: the table that parsing, help and shell completion are made from.
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "sim/config.hpp"
+#include "sim/error.hpp"
+#include "tools/commands/command.hpp"
+
+namespace runcast {
+namespace {
+
+constexpr std::array kCommon = {
+    Option{"format", 0, "FORMAT", "table (default), json, jsonl, csv or md"},
+    Option{"output", 'o', "FILE", "write to FILE; its suffix (.json .jsonl .csv .md .txt) picks the format"},
+    Option{"assert", 0, "CLAIM", "exit with 1 unless the claim holds, e.g. 'step.mfu > 0.38'; repeatable"},
+    Option{"library", 0, "DIR", "lay DIR/models/NAME.yaml, DIR/hardware/NAME.yaml, ... over the library"},
+    Option{"no-timing", 0, "", "leave out the fields that tell wall time"},
+    Option{"quiet", 0, "", "no progress"},
+    Option{"help", 'h', "", "what the command does and takes"},
+};
+
+constexpr std::array kSimulation = {
+    Option{"set", 0, "KEY=VALUE", "change one value of the scenario, e.g. layout.tensor=4; repeatable"},
+    Option{"seed", 0, "N", "seed of the random draws (default 1)"},
+    Option{"threads", 'j', "N", "threads (default: all cores); the result is the same for any N"},
+};
+
+constexpr std::array kGoodputOptions = {
+    Option{"trials", 0, "N", "how many runs are drawn, or auto (default)"}};
+constexpr std::array kInitOptions = {Option{"force", 0, "", "overwrite the file"}};
+constexpr std::array kExplainOptions = {
+    Option{"result", 0, "FILE", "a result (--format json) whose value of the term is shown"}};
+
+const std::array kCommands = {
+    Command{"run", "one step, the whole run with failures, and what it costs", "SCENARIO", 1, 1, true,
+            {},
+            "Simulates one optimizer step, then the run of weeks with failures and recovery, and prices it.\n"
+            "Exit status 1 when the scenario does not fit into GPU memory.\n\n"
+            "  runcast run llama3-405b-16k\n"
+            "  runcast run my.yaml --set layout.tensor=4 --assert 'step.mfu > 0.38'\n"
+            "  runcast run my.yaml -o result.json\n",
+            run_command},
+    Command{"step", "one optimizer step: time, breakdown, bubble, MFU, memory", "SCENARIO", 1, 1, true,
+            {},
+            "Where the time of one step goes on the rank that ends last, both definitions of the bubble, "
+            "what is\n"
+            "communicated, and memory by pipeline stage. `runcast explain breakdown` defines each line.\n\n"
+            "  runcast step llama3-405b-16k --set schedule.name=1f1b --set schedule.virtual_stages=1\n",
+            step_command},
+    Command{"goodput", "the run with failures: days, ledger, checkpoint interval", "SCENARIO", 1, 1, true,
+            kGoodputOptions,
+            "How many days the run takes with failures and recovery, where wall time goes, and the goodput "
+            "for each\n"
+            "checkpoint interval.\n\n"
+            "  runcast goodput llama3-405b-16k --trials 1000\n",
+            goodput_command},
+    Command{"memory",
+            "bytes per GPU by kind and pipeline stage, and whether it fits",
+            "SCENARIO",
+            1,
+            1,
+            true,
+            {},
+            "GiB per GPU: weights, gradients, optimizer state, activations at the schedule's peak, buffers.\n"
+            "Exit status 1 when it does not fit.\n\n"
+            "  runcast memory llama3-405b-16k --set training.recompute=full\n",
+            memory_command},
+    Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
+            "Prints a scenario with every key and its legal values, or writes it to FILE.\n\n"
+            "  runcast init my.yaml && runcast run my.yaml\n",
+            init_command},
+    Command{"list",
+            "what the library holds, by kind",
+            "[KIND]",
+            0,
+            1,
+            false,
+            {},
+            "  runcast list\n  runcast list models\n",
+            list_command},
+    Command{"show",
+            "one entry of the library, with its sources",
+            "NAME",
+            1,
+            1,
+            false,
+            {},
+            "NAME, or KIND/NAME where a name is in several kinds.\n\n"
+            "  runcast show llama3-405b\n  runcast show runs/one-node > mine.yaml\n",
+            show_command},
+    Command{"explain", "formula, symbols and meaning of a metric or an exit status", "[TERM]", 0, 1, false,
+            kExplainOptions,
+            "Without TERM: all terms. With --result, also the value that a result has for it.\n\n"
+            "  runcast explain mfu\n  runcast explain bubble_fraction --result result.json\n",
+            explain_command},
+    Command{"completion",
+            "a completion script for bash, zsh or fish",
+            "SHELL",
+            1,
+            1,
+            false,
+            {},
+            "  source <(runcast completion bash)\n"
+            "  runcast completion zsh > \"${fpath[1]}/_runcast\"\n"
+            "  runcast completion fish > ~/.config/fish/completions/runcast.fish\n",
+            completion_command},
+    Command{"doctor",
+            "checks this installation",
+            "",
+            0,
+            0,
+            false,
+            {},
+            "Reads every entry of the library, and says what the terminal and the machine can do.\n",
+            doctor_command},
+    Command{"help",
+            "this list, or how one command is used",
+            "[COMMAND]",
+            0,
+            1,
+            false,
+            {},
+            "  runcast help step\n",
+            help_command},
+};
+
+}  // namespace
+
+std::span<const Command> command_table() { return kCommands; }
+std::span<const Option> common_options() { return kCommon; }
+std::span<const Option> simulation_options() { return kSimulation; }
+
+const Command& command_named(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    if (command.name == name) return command;
+    names.emplace_back(command.name);
+  }
+  const std::string near = nearest_name(name, names);
+  throw ConfigError(near.empty() ? "unknown command '" + name + "'; `runcast help` lists the commands"
+                                 : "unknown command '" + name + "', did you mean '" + near + "'?");
+}
+
+Answer::Answer(nlohmann::ordered_json answer, std::string text, bool says_yes)
+    : document(std::make_unique<nlohmann::ordered_json>(std::move(answer))),
+      screen(std::move(text)),
+      verdict(says_yes) {}
+Answer::~Answer() = default;
+Answer::Answer(Answer&&) noexcept = default;
+Answer& Answer::operator=(Answer&&) noexcept = default;
+
+}  // namespace runcast

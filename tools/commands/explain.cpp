@@ -1,0 +1,93 @@
+// `runcast explain [TERM]`: a term's formula and meaning, and its value in a result.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "sim/config.hpp"
+#include "sim/error.hpp"
+#include "tools/commands/command.hpp"
+#include "tools/explanations.hpp"
+#include "tools/report/assertion.hpp"
+#include "tools/report/number.hpp"
+
+namespace runcast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const Explanation& explanation_named(std::string term) {
+  const auto dot = term.rfind('.');
+  const std::string last = dot == std::string::npos ? term : term.substr(dot + 1);
+  std::vector<std::string> terms;
+  for (const Explanation& known : explanations()) {
+    if (known.term == term || (!known.path.empty() && known.path == term)) return known;
+    terms.emplace_back(known.term);
+  }
+  for (const Explanation& known : explanations())
+    if (known.term == last) return known;
+  const std::string near = nearest_name(last, terms);
+  throw ConfigError(near.empty()
+                        ? fmt::format("explain: unknown term '{}'; `runcast explain` lists the terms", term)
+                        : fmt::format("explain: unknown term '{}', did you mean '{}'?", term, near));
+}
+
+Json result_in(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) throw ConfigError(fmt::format("--result: cannot read {}", path));
+  Json result = Json::parse(in, nullptr, false);
+  if (!result.is_object()) throw ConfigError(fmt::format("--result: {} is no result of --format json", path));
+  return result;
+}
+
+std::string indented(std::string_view text) {
+  std::string out = "  ";
+  for (const char letter : text) out += letter == '\n' ? std::string("\n  ") : std::string(1, letter);
+  return out + "\n";
+}
+
+Answer all_terms(const Style& style) {
+  Json rows = Json::array();
+  std::string out;
+  std::string_view group;
+  for (const Explanation& known : explanations()) {
+    if (known.group != group)
+      out += fmt::format("{}{}\n", out.empty() ? "" : "\n", heading(known.group, style));
+    group = known.group;
+    const std::string_view first = known.meaning.substr(0, known.meaning.find_first_of(".:\n"));
+    out += fmt::format("  {:<22}{}\n", known.term, known.formula.empty() ? first : known.formula);
+    rows.push_back({{"term", known.term},
+                    {"group", known.group},
+                    {"formula", known.formula},
+                    {"meaning", known.meaning}});
+  }
+  return Answer({{"rows", rows}}, out);
+}
+
+}  // namespace
+
+Answer explain_command(const Invocation& invocation) {
+  const auto& words = invocation.arguments.positionals;
+  if (words.empty()) return all_terms(invocation.style);
+  const Explanation& known = explanation_named(words.front());
+  Json document = {
+      {"term", known.term}, {"formula", known.formula}, {"meaning", known.meaning}, {"path", known.path}};
+  std::string out = heading(known.term, invocation.style) + "\n";
+  if (!known.formula.empty()) out += indented(known.formula);
+  out += indented(known.meaning);
+  if (!known.path.empty()) out += fmt::format("  in results: {}\n", known.path);
+  if (const std::string file = invocation.arguments.last("result"); !file.empty()) {
+    if (known.path.empty())
+      throw ConfigError(fmt::format("--result: '{}' is no single value of a result", known.term));
+    const Json result = result_in(file);
+    const Json& value = value_at(result, std::string(known.path), fmt::format("--result {}", file));
+    document["value"] = value;
+    document["unit"] = unit_of(known.path);
+    const std::string unit = unit_of(known.path);
+    out += fmt::format("  in {}: {}{}\n", file, value.dump(), unit.empty() || unit == "1" ? "" : " " + unit);
+  }
+  return Answer(std::move(document), out);
+}
+
+}  // namespace runcast

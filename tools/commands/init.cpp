@@ -1,0 +1,74 @@
+// `runcast init [FILE]`: a scenario with every key, its legal values and what it stands for when left out.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "sim/error.hpp"
+#include "tools/commands/command.hpp"
+#include "tools/report/output.hpp"
+
+namespace runcast {
+namespace {
+
+// A scenario that runs as it stands: LLaMA-3 8B on 16 nodes. A line that is commented out shows a default.
+constexpr std::string_view kTemplate = R"yaml(# A scenario of runcast. Run it:      runcast run THIS_FILE
+# What is left out takes a default; the result echoes all of them (--format json, key "scenario").
+# Quantities carry their unit (400 Gbps, 80 GB, 5 min); counts take k, M, B, T (15.6T).
+
+name: my run
+model: llama3-8b                # runcast list models; or a path; or a map of dimensions
+cluster:
+  node: hgx-h100                # runcast list hardware
+  nodes: 16
+  fabric: llama3-roce           # runcast list fabrics
+  # placement: packed           # packed | scattered | random
+  # network: alpha_beta         # alpha_beta (closed forms) | flow (every flow on every link)
+  # faults: []                  # [{rank: 17, slowdown: 1.1}, {link: leaf3-spine1, capacity: 0.5}]
+software: megatron              # whose overlaps and launches: megatron | nemo | torchtitan | fsdp-eager | deepspeed | ...
+layout:
+  tensor: 1                     # degrees: their product is the number of GPUs
+  context: 1
+  pipeline: 2
+  data: auto                    # what is left of the GPUs
+  # sequence_parallel: true     # shard what is between the tensor-parallel regions too
+  # context_method: allgather   # allgather | ring | ulysses
+  # expert: 1                   # experts are spread over this many ranks
+  # expert_tensor: 1
+  # order: [tensor, context, pipeline, data]   # innermost first
+schedule:
+  name: 1f1b                    # gpipe | 1f1b | interleaved_1f1b | zb_h1 | zb_h2 | zb_v | dualpipe | dualpipe_v
+  # virtual_stages: 1           # chunks of layers a rank holds, for interleaved_1f1b
+  # p2p: overlapped             # blocking | async | overlapped
+training:
+  tokens: 1T
+  sequence_length: 8192
+  global_batch: 512             # sequences
+  micro_batch: 1
+  precision: bf16               # fp32 | tf32 | fp16 | bf16 | fp8 | mxfp8 | nvfp4
+  sharding: zero1               # none | zero1 | zero2 | zero3 | {hsdp: GROUP}
+  # recompute: none             # none | selective | full | {layers: N}
+  # attention: flash            # flash | standard
+  # optimizer: adamw            # adamw | adamw_8bit | adafactor | shampoo | muon | sgd
+  # offload: none               # none | optimizer | activations
+  # overlap: {data: true, tensor: false, pipeline: true, expert: false}
+failures: llama3-54-day         # runcast list failures
+checkpoint: {interval: 10 min, mode: async, block: 2 s, persist: 60 s}
+recovery: {policy: hot_spare, spares: 2}   # restart | hot_spare | cold_spare | wait | elastic | in_memory | ...
+economics: {gpu_hour: 3.50 USD, region: us-east, pue: 1.1}
+)yaml";
+
+}  // namespace
+
+Answer init_command(const Invocation& invocation) {
+  const auto& words = invocation.arguments.positionals;
+  if (words.empty()) return Answer({{"text", kTemplate}}, std::string(kTemplate));
+  const std::string& path = words.front();
+  if (std::filesystem::exists(path) && !invocation.arguments.has("force"))
+    throw ConfigError(fmt::format("init: {} exists; --force overwrites it", path));
+  Output file(path);
+  file.finish(kTemplate);
+  return Answer({{"written", path}}, fmt::format("wrote {0}; next: runcast run {0}\n", path));
+}
+
+}  // namespace runcast

@@ -1,0 +1,73 @@
+// `runcast list [KIND]` and `runcast show NAME`: what the library holds, and one entry word for word.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "sim/config.hpp"
+#include "sim/error.hpp"
+#include "tools/commands/command.hpp"
+
+namespace runcast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string joined(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+const LibraryEntry& entry_named(const Library& library, const std::string& name) {
+  const auto found = library.find_anywhere(name);
+  if (found.size() == 1) return *found.front();
+  std::vector<std::string> names;
+  if (!found.empty()) {
+    for (const LibraryEntry* entry : found) names.push_back(entry->folder + "/" + entry->name);
+    throw ConfigError(fmt::format("show: '{}' is in several kinds; say which: {}", name, joined(names)));
+  }
+  for (const LibraryEntry& entry : library.entries()) {
+    names.push_back(entry.name);
+    names.push_back(entry.folder + "/" + entry.name);
+  }
+  const std::string near = nearest_name(name, names);
+  throw ConfigError(near.empty()
+                        ? fmt::format("show: the library has no '{}'; `runcast list` shows what it has", name)
+                        : fmt::format("show: the library has no '{}', did you mean '{}'?", name, near));
+}
+
+}  // namespace
+
+Answer list_command(const Invocation& invocation) {
+  const auto& words = invocation.arguments.positionals;
+  const std::vector<std::string> folders = invocation.library.folders();
+  if (!words.empty() && std::find(folders.begin(), folders.end(), words.front()) == folders.end()) {
+    const std::string near = nearest_name(words.front(), folders);
+    throw ConfigError(fmt::format("list: unknown kind '{}'{}; the kinds are {}", words.front(),
+                                  near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+                                  joined(folders)));
+  }
+  Json rows = Json::array();
+  std::string out;
+  for (const std::string& folder : folders) {
+    if (!words.empty() && words.front() != folder) continue;
+    Columns table;
+    table.column("", Columns::Align::left);
+    table.column("", Columns::Align::left);
+    for (const LibraryEntry& entry : invocation.library.entries()) {
+      if (entry.folder != folder) continue;
+      table.row({entry.name, entry.summary()});
+      rows.push_back(
+          {{"kind", folder}, {"name", entry.name}, {"summary", entry.summary()}, {"path", entry.path}});
+    }
+    out += fmt::format("{}{}\n{}", out.empty() ? "" : "\n", heading(folder, invocation.style), table.text(2));
+  }
+  return Answer({{"rows", rows}}, out);
+}
+
+Answer show_command(const Invocation& invocation) {
+  const LibraryEntry& entry = entry_named(invocation.library, invocation.arguments.positionals.front());
+  return Answer({{"kind", entry.folder}, {"name", entry.name}, {"path", entry.path}, {"text", entry.text}},
+                entry.text);
+}
+
+}  // namespace runcast

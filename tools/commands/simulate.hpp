@@ -1,0 +1,21 @@
+// From the command line to the inputs of scenarios/: which scenario, which values, which seed, how many
+// threads.
+#pragma once
+
+#include "scenarios/experiment.hpp"
+#include "sim/config.hpp"
+#include "tools/commands/command.hpp"
+#include "tools/report/progress.hpp"
+
+namespace runcast {
+
+// A library name, a path, or "-"; with every --set applied.
+Document open_scenario(const std::string& argument, const Invocation& invocation);
+// Its progress calls `progress`, which must outlive it.
+ExperimentOptions experiment_options(const Invocation& invocation, Progress& progress);
+// A whole number of at least `least` for an option; ConfigError otherwise.
+std::int64_t whole_number(const std::string& text, std::string_view option, std::int64_t least);
+// The text of a file; ConfigError starts with `where`.
+std::string read_text(const std::string& path, std::string_view where);
+
+}  // namespace runcast

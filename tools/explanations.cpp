@@ -1,0 +1,166 @@
+// The texts of `runcast explain`. Definitions follow the papers named in them; where two definitions of a
+// word are in use, both are told and the one used here is named.
+#include "tools/explanations.hpp"
+
+#include <array>
+
+namespace runcast {
+namespace {
+
+constexpr std::array kExplanations = {
+    // ---- the step
+    Explanation{"time_s", "step", "step.time_s", "time_s = sum of breakdown_s on the rank that ends last",
+                "Wall time of one optimizer step, from the first micro-batch to the end of the update, with "
+                "no failure."},
+    Explanation{"tokens_per_s_per_gpu", "step", "step.tokens_per_s_per_gpu",
+                "tokens_per_s_per_gpu = global_batch * sequence_length / (time_s * GPUs)",
+                "Throughput of the step for each GPU of the job. Spares are not counted."},
+    Explanation{"model_tflops_per_gpu", "step", "step.model_tflops_per_gpu",
+                "model_tflops_per_gpu = model FLOPs of a step / (time_s * GPUs * 1e12)",
+                "Model FLOPs are what the mathematics of the model needs: forward and backward of every "
+                "matrix product, a\n"
+                "multiply-add as 2, causal attention at half of the full square, recomputation not counted."},
+    Explanation{"mfu", "step", "step.mfu",
+                "mfu = model FLOPs of a step / (time_s * GPUs * dense peak FLOP/s of the precision)",
+                "Model FLOPs utilization (Chowdhery et al. 2022, PaLM, appendix B). Causal attention is "
+                "counted at half and\n"
+                "recomputation is not counted. Sources that count full attention print a higher figure for "
+                "the same step."},
+    Explanation{"hfu", "step", "step.hfu",
+                "hfu = FLOPs carried out in a step / (time_s * GPUs * dense peak FLOP/s)",
+                "Hardware FLOPs utilization (Chowdhery et al. 2022): as mfu, but what is recomputed counts "
+                "again. Equal to mfu\n"
+                "without activation recomputation."},
+    Explanation{"bubble_fraction", "step", "step.bubble_fraction", "bubble_fraction = bubble time / time_s",
+                "The share of the step in which a rank waits for other pipeline stages. For 1F1B with p "
+                "stages and m\n"
+                "micro-batches of equal time: (p-1) / (m+p-1). Not the same as bubble_over_ideal."},
+    Explanation{"bubble_over_ideal", "step", "step.bubble_over_ideal",
+                "bubble_over_ideal = bubble time / time of the same work without a bubble",
+                "The pipeline papers' fraction (Narayanan et al. 2021, section 2.2): (p-1)/m for GPipe and "
+                "1F1B, (p-1)/(m*v) for\n"
+                "v interleaved chunks. Always larger than bubble_fraction: f/(1-f)."},
+    Explanation{"exposed", "step", "",
+                "exposed = communication time - the part that runs while the GPU computes",
+                "Exposed communication is what lengthens the step. `time_s` of a communication row is its "
+                "whole duration,\n"
+                "`exposed_s` the part during which the rank's compute stream waits for it."},
+    Explanation{"communication", "step", "step.communication", "",
+                "One row for each group and collective of one rank in one step: how often, the bytes that "
+                "the rank contributes\n"
+                "to each, the summed time, and the exposed part of it."},
+    Explanation{"breakdown", "step", "step.breakdown_s", "sum of all keys = time_s",
+                "Where the time of a step goes on the rank that ends last. Each instant is counted once: "
+                "what overlaps with\n"
+                "computation is computation."},
+    Explanation{"compute", "breakdown", "step.breakdown_s.compute", "",
+                "Kernels of the model: forward, backward and what is recomputed."},
+    Explanation{"tensor_exposed", "breakdown", "step.breakdown_s.tensor_exposed", "",
+                "Waiting for all-reduce, all-gather or reduce-scatter of tensor and sequence parallelism."},
+    Explanation{
+        "context_exposed", "breakdown", "step.breakdown_s.context_exposed", "",
+        "Waiting for keys and values (or heads) of context parallelism: ring, all-gather or all-to-all."},
+    Explanation{"expert_exposed", "breakdown", "step.breakdown_s.expert_exposed", "",
+                "Waiting for the all-to-all that sends tokens to their experts and back."},
+    Explanation{"pipeline_exposed", "breakdown", "step.breakdown_s.pipeline_exposed", "",
+                "Waiting for the transfer of activations and gradients between pipeline stages, where the "
+                "stage itself was ready."},
+    Explanation{"data_exposed", "breakdown", "step.breakdown_s.data_exposed", "",
+                "Waiting for the gradient reduce-scatter or all-reduce, and for the parameter all-gather, "
+                "over data parallelism."},
+    Explanation{"bubble", "breakdown", "step.breakdown_s.bubble", "",
+                "Idle time that the pipeline schedule causes: no micro-batch is ready for this stage."},
+    Explanation{"optimizer", "breakdown", "step.breakdown_s.optimizer", "",
+                "The update of the rank's share of the parameters: memory-bound reads and writes of the "
+                "optimizer's state."},
+    Explanation{"data_loading", "breakdown", "step.breakdown_s.data_loading", "",
+                "Waiting for input samples: 0 as long as the workers prepare a batch in less than a step."},
+    Explanation{"other", "breakdown", "step.breakdown_s.other", "",
+                "What is left: launches, synchronisation, logging, as the software profile has it."},
+    // ---- memory
+    Explanation{"memory", "memory", "step.memory.peak_gib",
+                "total = weights + gradients + optimizer + activations + buffers",
+                "GiB (2^30 bytes) on one GPU of a pipeline stage at the schedule's peak. `fits` compares the "
+                "largest stage with\n"
+                "capacity_gib, the usable memory of the GPU (H100-80: 79.3 GiB)."},
+    Explanation{"weights_gib", "memory", "", "",
+                "The parameters that a GPU of the stage holds, in the training precision."},
+    Explanation{"gradients_gib", "memory", "", "", "Gradients of those parameters, sharded from zero2 on."},
+    Explanation{"optimizer_gib", "memory", "", "",
+                "Optimizer state with the fp32 master copy, sharded from zero1 on."},
+    Explanation{"activations_gib", "memory", "", "",
+                "What forward keeps for backward, times the micro-batches in flight at the stage's peak "
+                "(Korthikanti et al. 2022)."},
+    Explanation{"buffers_gib", "memory", "", "",
+                "Communication buffers, workspaces, the framework and the CUDA context."},
+    // ---- the run
+    Explanation{"days", "run", "run.days.mean", "days = wall time of the run / 86,400 s",
+                "From the first step to the last token, with failures and planned stops. mean with its 95 % "
+                "confidence interval\n"
+                "over the trials; p5, p50 and p95 tell how much one run may differ from another."},
+    Explanation{"ideal_days", "run", "run.ideal_days", "ideal_days = steps * time_s / 86,400 s",
+                "The run if nothing ever failed and no checkpoint was written."},
+    Explanation{"goodput", "run", "run.goodput.mean", "goodput = productive step time / elapsed time",
+                "Google's ML goodput; Meta's effective training time ratio (ETTR) is the same with queue "
+                "time left out. It is\n"
+                "ledger.useful. Do not multiply it with mfu twice: mfu is of the step, goodput of the run."},
+    Explanation{"interruptions", "run", "run.interruptions.mean", "",
+                "How often the job stopped for an unplanned cause, per run."},
+    Explanation{"trials", "run", "run.trials", "",
+                "How many runs were drawn. Trial k of a seed meets the same failures under every policy."},
+    Explanation{"ledger", "ledger", "run.ledger", "sum of all buckets = 1",
+                "Shares of wall time: each second of the run is in one bucket."},
+    Explanation{"useful", "ledger", "run.ledger.useful", "", "Steps that count: their result was kept."},
+    Explanation{"recomputed", "ledger", "run.ledger.recomputed", "",
+                "Steps done again because they came after the checkpoint that was loaded."},
+    Explanation{"checkpoint", "ledger", "run.ledger.checkpoint", "",
+                "Training stands still while state is saved (async: only the copy out of GPU memory)."},
+    Explanation{"detect", "ledger", "run.ledger.detect", "",
+                "From the failure to the moment that somebody or something notices."},
+    Explanation{"diagnose", "ledger", "run.ledger.diagnose", "", "Finding the node to take out."},
+    Explanation{"wait_for_spare", "ledger", "run.ledger.wait_for_spare", "",
+                "No healthy node is free: waiting for a repair or a spare."},
+    Explanation{"restart", "ledger", "run.ledger.restart", "",
+                "Rescheduling, process start, communicator set-up, loading the checkpoint, warm-up."},
+    Explanation{"slow", "ledger", "run.ledger.slow", "",
+                "The extra time of steps taken while a straggler or a degraded link slowed the job."},
+    Explanation{"elastic_deficit", "ledger", "run.ledger.elastic_deficit", "",
+                "The extra time of steps taken with fewer replicas than planned."},
+    Explanation{"planned", "ledger", "run.ledger.planned", "",
+                "Maintenance and other stops that were in the calendar."},
+    Explanation{"sdc", "ledger", "run.ledger.sdc", "",
+                "Work thrown away because silent data corruption was found in it."},
+    // ---- cost
+    Explanation{"usd", "cost", "cost.usd", "usd = gpu_hours * price of a GPU hour",
+                "With spares where the scenario has them."},
+    Explanation{"gpu_hours", "cost", "cost.gpu_hours", "gpu_hours = GPUs of the job * wall hours",
+                "Hot spares are spare_gpu_hours."},
+    Explanation{"energy_mwh", "cost", "cost.energy_mwh", "energy = GPUs and hosts * power * hours * pue",
+                "At the data centre's meter: pue is its overhead over the machines' own draw."},
+    Explanation{"co2e_t", "cost", "cost.co2e_t", "co2e = energy * carbon intensity of the region",
+                "Tonnes of CO2 equivalent of the electricity; the making of the machines is left out."},
+    // ---- validation
+    Explanation{"error", "validation", "", "error = predicted / measured - 1",
+                "Of a step's time: above 0, the prediction is too slow."},
+    Explanation{"mape", "validation", "mape", "mape = mean of |error|",
+                "Over the rows of a group, each row with the same weight. `bias` is the mean of error, `p90` "
+                "the 90th percentile of |error|."},
+    // ---- exit statuses
+    Explanation{"exit-0", "exit status", "", "", "Done: the scenario fits and every claim holds."},
+    Explanation{"exit-1", "exit status", "", "",
+                "The model says no: it does not fit, no layout is feasible, or a claim of --assert failed. "
+                "The whole result is printed all the same."},
+    Explanation{
+        "exit-2", "exit status", "", "",
+        "Bad usage or input: the command line, the scenario, or a file that cannot be read or written."},
+    Explanation{"exit-3", "exit status", "", "",
+                "A bug of runcast: an invariant is broken. Please report it with the scenario."},
+    Explanation{"exit-130", "exit status", "", "",
+                "Interrupted (Ctrl-C). No output file is left half-written."},
+};
+
+}  // namespace
+
+std::span<const Explanation> explanations() { return kExplanations; }
+
+}  // namespace runcast

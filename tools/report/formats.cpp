@@ -1,0 +1,221 @@
+// Machine formats of a result: JSON, JSON lines, CSV, Markdown, and a plain aligned listing of any document.
+#include "tools/report/formats.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "sim/config.hpp"
+#include "sim/error.hpp"
+#include "tools/report/number.hpp"
+#include "tools/report/style.hpp"
+
+namespace runcast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct FormatName {
+  std::string_view name;
+  std::string_view suffix;
+  Format format;
+};
+constexpr std::array kFormats = {
+    FormatName{"table", ".txt", Format::table}, FormatName{"json", ".json", Format::json},
+    FormatName{"jsonl", ".jsonl", Format::jsonl}, FormatName{"csv", ".csv", Format::csv},
+    FormatName{"md", ".md", Format::markdown}};
+
+bool is_table(const Json& value) {
+  return value.is_array() && !value.empty() &&
+         std::all_of(value.begin(), value.end(), [](const Json& row) { return row.is_object(); });
+}
+
+const Json* main_table(const Json& document) {
+  for (const char* key : {"rows", "layouts"})
+    if (const auto at = document.find(key); at != document.end() && at->is_array()) return &*at;
+  return nullptr;
+}
+
+// The keys of all rows, in the order in which they first appear.
+std::vector<std::string> columns_of(const Json& rows) {
+  std::vector<std::string> columns;
+  for (const Json& row : rows)
+    for (const auto& [key, value] : row.items())
+      if (std::find(columns.begin(), columns.end(), key) == columns.end()) columns.push_back(key);
+  return columns;
+}
+
+std::string cell(const Json& row, const std::string& key) {
+  const auto at = row.find(key);
+  return at == row.end() ? std::string() : plain_text(*at);
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char letter : text) quoted += letter == '"' ? std::string("\"\"") : std::string(1, letter);
+  return quoted + "\"";
+}
+
+std::string csv_line(const std::vector<std::string>& fields) {
+  std::string line;
+  for (std::size_t i = 0; i < fields.size(); ++i) line += (i > 0 ? "," : "") + csv_field(fields[i]);
+  return line + "\n";
+}
+
+std::string markdown_line(const std::vector<std::string>& fields) {
+  std::string line = "|";
+  for (const std::string& field : fields) {
+    line += ' ';
+    for (const char letter : field)
+      line += letter == '|' ? "\\|" : std::string(1, letter == '\n' ? ' ' : letter);
+    line += " |";
+  }
+  return line + "\n";
+}
+
+void collect_leaves(const Json& value, const std::string& path, std::vector<Leaf>& out) {
+  if (value.is_object() && !value.empty()) {
+    for (const auto& [key, child] : value.items())
+      collect_leaves(child, path.empty() ? key : path + "." + key, out);
+  } else if (value.is_array() && !value.empty()) {
+    for (std::size_t i = 0; i < value.size(); ++i)
+      collect_leaves(value[i], fmt::format("{}[{}]", path, i), out);
+  } else {
+    out.push_back({path, plain_text(value)});
+  }
+}
+
+// A document in parts that are each one table: lists of maps are tables of their own, the rest keys and
+// values.
+struct Part {
+  std::string title;
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+
+void collect_tables(const Json& value, const std::string& path, std::vector<Part>& tables,
+                    std::vector<Leaf>& rest) {
+  if (is_table(value)) {
+    Part part{path, columns_of(value), {}};
+    for (const Json& row : value) {
+      std::vector<std::string> cells;
+      for (const std::string& column : part.header) cells.push_back(cell(row, column));
+      part.rows.push_back(std::move(cells));
+    }
+    tables.push_back(std::move(part));
+  } else if (value.is_object() && !value.empty()) {
+    for (const auto& [key, child] : value.items()) collect_tables(child, path + "." + key, tables, rest);
+  } else {
+    collect_leaves(value, path, rest);
+  }
+}
+
+std::vector<Part> parts_of(const Json& document) {
+  std::vector<Part> parts;
+  Part top{"result", {"key", "value", "unit"}, {}};
+  const auto add = [](Part& part, const std::vector<Leaf>& found) {
+    for (const Leaf& leaf : found) part.rows.push_back({leaf.path, leaf.value, unit_of(leaf.path)});
+  };
+  for (const auto& [key, value] : document.items()) {
+    std::vector<Part> tables;
+    std::vector<Leaf> rest;
+    collect_tables(value, key, tables, rest);
+    if (!value.is_object()) {
+      add(top, rest);
+    } else if (!rest.empty()) {
+      Part part{key, top.header, {}};
+      add(part, rest);
+      parts.push_back(std::move(part));
+    }
+    for (Part& table : tables) parts.push_back(std::move(table));
+  }
+  if (!top.rows.empty()) parts.insert(parts.begin(), std::move(top));
+  return parts;
+}
+
+}  // namespace
+
+Format format_named(std::string_view name) {
+  std::vector<std::string> legal;
+  for (const FormatName& known : kFormats) {
+    if (known.name == name) return known.format;
+    legal.emplace_back(known.name);
+  }
+  const std::string near = nearest_name(name, legal);
+  throw ConfigError(fmt::format("--format {}: unknown format{}; legal: {}", name,
+                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+                                fmt::join(legal, ", ")));
+}
+
+Format format_of_file(const std::string& path) {
+  for (const FormatName& known : kFormats)
+    if (path.ends_with(known.suffix)) return known.format;
+  throw ConfigError(fmt::format(
+      "-o {}: its suffix names no format; use .json, .jsonl, .csv, .md or .txt, or say --format", path));
+}
+
+std::string as_json(const Json& document) { return document.dump(2) + "\n"; }
+
+std::string as_jsonl(const Json& document) {
+  const Json* rows = main_table(document);
+  if (rows == nullptr) return document.dump() + "\n";
+  std::string text;
+  for (const Json& row : *rows) text += row.dump() + "\n";
+  return text;
+}
+
+std::string as_csv(const Json& document) {
+  std::string text;
+  if (const Json* rows = main_table(document)) {
+    const std::vector<std::string> columns = columns_of(*rows);
+    text = csv_line(columns);
+    for (const Json& row : *rows) {
+      std::vector<std::string> fields;
+      for (const std::string& column : columns) fields.push_back(cell(row, column));
+      text += csv_line(fields);
+    }
+    return text;
+  }
+  text = csv_line({"key", "value", "unit"});
+  for (const Leaf& leaf : leaves(document)) text += csv_line({leaf.path, leaf.value, unit_of(leaf.path)});
+  return text;
+}
+
+std::string as_markdown(const Json& document) {
+  std::string text;
+  for (const Part& part : parts_of(document)) {
+    text += fmt::format("{}## {}\n\n", text.empty() ? "" : "\n", part.title);
+    text += markdown_line(part.header);
+    text += markdown_line(std::vector<std::string>(part.header.size(), "---"));
+    for (const auto& row : part.rows) text += markdown_line(row);
+  }
+  return text;
+}
+
+std::string as_text(const Json& document) {
+  std::string text;
+  for (const Part& part : parts_of(document)) {
+    Columns columns;
+    for (const std::string& name : part.header) columns.column(name, Columns::Align::left);
+    for (const auto& row : part.rows) columns.row(row);
+    text += fmt::format("{}{}\n{}", text.empty() ? "" : "\n", part.title, columns.text(2));
+  }
+  return text;
+}
+
+void remove_timing(Json& document) {
+  if (document.is_object()) document.erase("seconds");
+  if (document.is_structured())
+    for (auto& child : document) remove_timing(child);
+}
+
+std::vector<Leaf> leaves(const Json& document) {
+  std::vector<Leaf> out;
+  collect_leaves(document, "", out);
+  return out;
+}
+
+}  // namespace runcast

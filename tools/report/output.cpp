@@ -1,0 +1,96 @@
+// Output by POSIX calls, since what is wrong with a write must be known.
+#include "tools/report/output.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "sim/error.hpp"
+
+namespace runcast {
+namespace {
+
+// The open temporary file's name, where a signal handler may read it: it may not touch a std::string.
+std::array<char, 4096> file_to_remove{};
+
+void remember(const std::string& path) {
+  const std::size_t size = std::min(path.size(), file_to_remove.size() - 1);
+  std::memcpy(file_to_remove.data(), path.data(), size);
+  file_to_remove[size] = '\0';
+}
+
+extern "C" void on_interrupt(int) {
+  if (file_to_remove[0] != '\0') unlink(file_to_remove.data());
+  static constexpr std::string_view kText = "\ninterrupted; nothing was written\n";
+  if (write(2, kText.data(), kText.size()) < 0) _exit(130);
+  _exit(130);
+}
+
+[[noreturn]] void refuse(const std::string& path, int error) {
+  throw ConfigError(
+      fmt::format("cannot write {}: {}", path.empty() ? "standard output" : path, std::strerror(error)));
+}
+
+bool written_in_place(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+}  // namespace
+
+void handle_signals() {
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+Output::Output(std::string path) : path_(std::move(path)) {
+  if (path_.empty()) return;
+  std::string target = path_;
+  if (!written_in_place(path_)) {
+    std::error_code error;
+    if (std::filesystem::is_symlink(path_, error)) path_ = std::filesystem::weakly_canonical(path_).string();
+    temporary_ = fmt::format("{}.tmp-{}", path_, getpid());
+    target = temporary_;
+  }
+  descriptor_ = open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) {
+    temporary_.clear();
+    refuse(path_, errno);
+  }
+  remember(temporary_);
+}
+
+Output::~Output() {
+  if (descriptor_ > 2) close(descriptor_);
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+  remember("");
+}
+
+bool Output::to_terminal() const { return isatty(descriptor_) == 1; }
+
+void Output::finish(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = write(descriptor_, text.data(), text.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0 && errno == EPIPE) return;
+    if (done < 0) refuse(path_, errno);
+    text.remove_prefix(static_cast<std::size_t>(done));
+  }
+  if (path_.empty()) return;
+  const int closed = close(descriptor_);
+  descriptor_ = 1;
+  if (closed != 0) refuse(path_, errno);
+  if (temporary_.empty()) return;
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) refuse(path_, errno);
+  temporary_.clear();
+}
+
+}  // namespace runcast

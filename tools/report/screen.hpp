@@ -1,0 +1,32 @@
+// What a person reads: a result as one screen that explains itself. Rendered from the JSON document alone,
+// part by part; a part that the document does not have is left out, so one function serves run, step, goodput
+// and memory. Every number has its unit beside it or in its column's header.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "tools/report/style.hpp"
+
+namespace runcast {
+
+std::string result_screen(const nlohmann::ordered_json& document, const Style& style);
+std::string validation_screen(const nlohmann::ordered_json& document, const Style& style);
+
+// The parts of result_screen; each is "" when its key is absent.
+std::string scenario_part(const nlohmann::ordered_json& document, const Style& style);
+std::string step_part(const nlohmann::ordered_json& document, const Style& style);
+std::string communication_part(const nlohmann::ordered_json& document, const Style& style);
+std::string memory_part(const nlohmann::ordered_json& document, const Style& style);
+std::string run_part(const nlohmann::ordered_json& document, const Style& style);
+std::string checkpoint_part(const nlohmann::ordered_json& document, const Style& style);
+std::string cost_part(const nlohmann::ordered_json& document, const Style& style);
+std::string provenance_part(const nlohmann::ordered_json& document, const Style& style);
+
+// Reading a document that may lack a key: NaN, "" or a null value instead of an error.
+const nlohmann::ordered_json& part_of(const nlohmann::ordered_json& value, std::string_view path);
+double number_of(const nlohmann::ordered_json& value, std::string_view path);
+std::string text_of(const nlohmann::ordered_json& value, std::string_view path);
+std::string words_of(std::string key);  // "wait_for_spare" -> "wait for spare"
+
+}  // namespace runcast

@@ -1,0 +1,137 @@
+// The run on the screen: days with failures, the ledger of wall time, the checkpoint interval, and the money.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tools/report/number.hpp"
+#include "tools/report/screen.hpp"
+
+namespace runcast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Align = Columns::Align;
+
+constexpr std::size_t kBar = 30;
+
+std::string when_known(double value, int decimals) {
+  return std::isfinite(value) ? fixed(value, decimals) : std::string();
+}
+
+// Mean, confidence interval and quantiles of what varies from trial to trial.
+std::string spread_table(const Json& run) {
+  Columns table;
+  table.column("", Align::left);
+  for (const char* name : {"mean", "95 % CI of the mean", "p5", "p50", "p95"})
+    table.column(name, Align::right);
+  const auto row = [&](const std::string& name, const char* key, double factor, int decimals) {
+    const Json& spread = part_of(run, key);
+    if (!spread.is_object()) return;
+    const auto cell = [&](const char* which) {
+      return when_known(number_of(spread, which) * factor, decimals);
+    };
+    const std::string low = cell("ci95_low");
+    table.row({name, cell("mean"), low.empty() ? low : low + " to " + cell("ci95_high"), cell("p5"),
+               cell("p50"), cell("p95")});
+  };
+  row("days", "days", 1, 2);
+  row("goodput %", "goodput", 100, 2);
+  row("interruptions", "interruptions", 1, 0);
+  return table.empty() ? std::string() : table.text(2);
+}
+
+std::string ledger_table(const Json& ledger, const Style& style) {
+  Columns table;
+  table.column("where wall time goes", Align::left);
+  table.column("share", Align::right);
+  table.column("", Align::left);
+  for (const auto& [key, value] : ledger.items()) {
+    const double share = value.is_number() ? value.get<double>() : 0;
+    if (share == 0) continue;
+    table.row({words_of(key), fixed(share * 100, 2) + " %", bar(share, kBar, style)});
+  }
+  return table.text(2);
+}
+
+}  // namespace
+
+std::string run_part(const Json& document, const Style& style) {
+  const Json& run = part_of(document, "run");
+  if (!run.is_object()) return {};
+  std::string out = heading("RUN", style) + "   " + number(number_of(run, "days.mean")) + " days";
+  if (const double ideal = number_of(run, "ideal_days"); std::isfinite(ideal))
+    out += fmt::format("   ({} days without failures)", number(ideal));
+  if (const double goodput = number_of(run, "goodput.mean"); std::isfinite(goodput))
+    out += "   goodput " + percent(goodput);
+  if (const double trials = number_of(run, "trials"); std::isfinite(trials))
+    out += fmt::format("   {} trials", number(trials));
+  out += "\n" + spread_table(run);
+  if (const Json& ledger = part_of(run, "ledger"); ledger.is_object())
+    out += "\n" + ledger_table(ledger, style);
+  const Json& causes = part_of(run, "causes");
+  if (causes.is_array() && !causes.empty()) {
+    Columns table;
+    table.column("cause", Align::left);
+    table.column("interruptions", Align::right);
+    table.column("lost hours", Align::right);
+    for (const Json& cause : causes)
+      table.row({words_of(text_of(cause, "name")), number(number_of(cause, "interruptions"), 3),
+                 number(number_of(cause, "lost_hours"), 3)});
+    out += "\n" + table.text(2);
+  }
+  return out;
+}
+
+std::string checkpoint_part(const Json& document, const Style& style) {
+  const Json& checkpoint = part_of(document, "run.checkpoint");
+  if (!checkpoint.is_object()) return {};
+  std::string out = heading("CHECKPOINT INTERVAL", style);
+  const auto add = [&](const char* key, const char* word) {
+    if (const double value = number_of(checkpoint, key); std::isfinite(value))
+      out += fmt::format("   {} {}", word, time_text(value));
+  };
+  add("interval_s", "now");
+  add("optimum_s", "best");
+  add("young_s", "Young");
+  add("daly_s", "Daly");
+  out += "\n";
+  const Json& curve = part_of(checkpoint, "curve");
+  if (!curve.is_array() || curve.empty()) return out;
+  double worst = 1;
+  double best = 0;
+  for (const Json& point : curve) {
+    worst = std::min(worst, number_of(point, "goodput"));
+    best = std::max(best, number_of(point, "goodput"));
+  }
+  const double floor = worst - (best - worst) * 0.1;  // the worst bar stays visible
+  Columns table;
+  for (const char* name : {"interval", "goodput", "days"}) table.column(name, Align::right);
+  table.column(fmt::format("bar from {}", percent(floor)), Align::left);
+  for (const Json& point : curve) {
+    const double goodput = number_of(point, "goodput");
+    const double fraction = best > floor ? (goodput - floor) / (best - floor) : 1;
+    table.row({time_text(number_of(point, "interval_s")), percent(goodput), number(number_of(point, "days")),
+               bar(fraction, kBar, style) + (goodput == best ? " best" : "")});
+  }
+  return out + table.text(2);
+}
+
+std::string cost_part(const Json& document, const Style& style) {
+  const Json& cost = part_of(document, "cost");
+  if (!cost.is_object()) return {};
+  std::string line;
+  const auto add = [&](const char* key, const char* unit) {
+    const double value = number_of(cost, key);
+    if (std::isfinite(value)) line += (line.empty() ? "" : "   ") + number(value) + " " + unit;
+  };
+  add("usd", "USD");
+  add("gpu_hours", "GPU hours");
+  add("spare_gpu_hours", "GPU hours of spares");
+  add("energy_mwh", "MWh");
+  add("co2e_t", "t CO2e");
+  return heading("COST", style) + "   " + line + "\n";
+}
+
+}  // namespace runcast
