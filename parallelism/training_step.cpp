@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-
 namespace runcast {
 
 namespace {
@@ -11,6 +10,11 @@ namespace {
 // Read g, p32, m, v, write p32, m, v, p16, zero g: 34 B a parameter of the shard [accuracy study; physics 3.5: 30].
 constexpr double kOptimizerBytes = 34;
 constexpr double kNormBytes = 4;                  // gradient-norm pass reads fp32 gradients once
+
+ScheduleRequest request_of(const StepInput& in) {
+  return {in.layout->pipeline, static_cast<int>(in.microbatches), in.schedule->virtual_stages,
+          in.schedule->group_size, false};
+}
 
 // A pass in clock time, part by part, so that breakdowns sum exactly.
 struct ClockCost {
@@ -49,7 +53,7 @@ class StepWork final : public PipelineWork {
  public:
   StepWork(const StepInput& in, const PipelineSchedule& schedule, const GroupTable& groups,
            const std::vector<StageCost>& costs)
-      : in_(in), schedule_(schedule), groups_(groups) {
+      : in_(in), schedule_(schedule), groups_(groups), group_(interleaving_group_size(request_of(in))) {
     for (const StageCost& c : costs)
       stages_.push_back({ClockCost::of(c.forward.cost), ClockCost::of(c.backward.cost),
                          ClockCost::of(c.input_gradient.cost), ClockCost::of(c.weight_gradient.cost)});
@@ -257,8 +261,7 @@ class StepWork final : public PipelineWork {
     if (state.reduce.ns == 0 || !in_.training->overlap.data) return false;
     const std::int64_t all = schedule_.microbatches / static_cast<std::int64_t>(schedule_.rank_of_stage.size());
     if (state.backwards == all) return true;
-    const std::int64_t group = in_.schedule->group_size > 0 ? in_.schedule->group_size : schedule_.ranks;
-    return in_.training->sharding.kind == Sharding::Kind::zero2 && state.backwards % group == 0;
+    return in_.training->sharding.kind == Sharding::Kind::zero2 && state.backwards % group_ == 0;
   }
 
   // Bucket i is ready when the backward has passed its layers; buckets queue on the data stream.
@@ -292,6 +295,7 @@ class StepWork final : public PipelineWork {
   std::vector<std::vector<StageState>> per_stage_;   // [rank][stage]
   std::vector<Duration> transfers_;                  // [from * p + to]
   Bytes message_;
+  std::int64_t group_ = 1;                           // micro-batches between two reductions of ZeRO-2
 };
 
 bool has_split_backward(const PipelineSchedule& schedule) {
@@ -412,9 +416,7 @@ Duration StepBreakdown::total() const {
 
 StepResult simulate_step(const StepInput& in) {
   StepResult result;
-  const PipelineSchedule schedule = in.schedule->row->build(
-      {in.layout->pipeline, static_cast<int>(in.microbatches), in.schedule->virtual_stages, in.schedule->group_size,
-       false});
+  const PipelineSchedule schedule = in.schedule->row->build(request_of(in));
   const StepShape shape{in.model, in.layout, in.training, in.profile};
   const GroupTable groups = GroupTable::of(*in.network, *in.layout, in.training->sharding);
   const std::vector<StageCost> costs =
