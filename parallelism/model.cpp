@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace runcast {
@@ -10,19 +11,28 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kActivations = {"gelu", "swiglu", "squared_relu"};
 
-// Dimensions past these are typing errors, not models; they also keep every product inside a double's integers.
+// Dimensions past these are typing errors, not models. The last keeps every count inside int64 (see check_size).
 constexpr std::int64_t kMaxWidth = 10'000'000, kMaxLayers = 100'000;
+constexpr double kMaxParameters = 1e16;
 
 std::int64_t dimension(Section& section, std::string_view key, std::int64_t limit = kMaxWidth) {
   const std::int64_t value = section.count(key);
   if (section.ok() && (value < 1 || value > limit))
     section.fail(key, fmt::format("{} must be between 1 and {}, not {}", key, limit, value));
-  return value;
+  return std::clamp<std::int64_t>(value, 1, limit);
+}
+
+// A width that may be 0 or left out.
+std::int64_t optional_dimension(Section& section, std::string_view key) {
+  const std::int64_t value = section.count(key, 0);
+  if (section.ok() && (value < 0 || value > kMaxWidth))
+    section.fail(key, fmt::format("{} must be between 0 and {}, not {}", key, kMaxWidth, value));
+  return std::clamp<std::int64_t>(value, 0, kMaxWidth);
 }
 
 LatentAttention read_latent(Section section) {
   LatentAttention mla;
-  mla.q_lora = section.count("q_lora", 0);
+  mla.q_lora = optional_dimension(section, "q_lora");
   mla.kv_lora = dimension(section, "kv_lora");
   mla.rope_dim = dimension(section, "rope_dim");
   mla.nope_dim = dimension(section, "nope_dim");
@@ -35,8 +45,8 @@ Experts read_experts(Section section, std::int64_t layers) {
   e.count = dimension(section, "count");
   e.top_k = dimension(section, "top_k");
   e.ffn = dimension(section, "ffn");
-  e.shared_ffn = section.count("shared_ffn", 0);
-  e.dense_layers = section.count("dense_layers", 0);
+  e.shared_ffn = optional_dimension(section, "shared_ffn");
+  e.dense_layers = optional_dimension(section, "dense_layers");
   if (section.ok() && e.top_k > e.count)
     section.fail("top_k", fmt::format("top_k {} is more than the {} experts", e.top_k, e.count));
   if (section.ok() && e.dense_layers > layers)
@@ -48,6 +58,25 @@ void check_heads(Section& section, const Model& m) {
   if (!section.ok()) return;
   if (m.heads % m.kv_heads != 0)
     section.fail("kv_heads", fmt::format("{} attention heads are not divisible by {} kv_heads", m.heads, m.kv_heads));
+}
+
+// In doubles, which cannot overflow: what the exact counts below will come to, from above.
+void check_size(Section& section, const Model& m) {
+  if (!section.ok()) return;
+  const double h = static_cast<double>(m.hidden), a = static_cast<double>(m.heads);
+  const double qk = static_cast<double>(m.qk_dim()), v = static_cast<double>(m.value_dim());
+  double mlp = 3 * h * static_cast<double>(m.ffn), low_rank = 0;
+  if (m.experts) {
+    const Experts& e = *m.experts;
+    mlp += 3 * h * (static_cast<double>(e.count) * static_cast<double>(e.ffn) + static_cast<double>(e.shared_ffn));
+  }
+  if (m.latent)
+    low_rank = static_cast<double>(m.latent->q_lora + m.latent->kv_lora) * (h + a * (qk + v));
+  const double ends = 2 * h * static_cast<double>(m.vocabulary + m.positions);
+  const double total = ends + static_cast<double>(m.layers) * (4 * h * a * (qk + v) + mlp + low_rank);
+  if (total > kMaxParameters)
+    section.fail("layers", fmt::format("these dimensions make about {:.1e} parameters; at most {:.0e} are simulated",
+                                       total, kMaxParameters));
 }
 
 }  // namespace
@@ -63,14 +92,15 @@ Model read_model(Section section, std::string_view name) {
   m.heads = dimension(section, "heads");
   m.kv_heads = section.count("kv_heads", m.heads);
   if (section.ok() && m.kv_heads < 1) section.fail("kv_heads", "kv_heads must be at least 1");
+  m.kv_heads = std::max<std::int64_t>(m.kv_heads, 1);
   const bool divides = m.heads > 0 && m.hidden % m.heads == 0;
   if (!section.has("head_dim") && section.ok() && !divides)
     section.fail("heads", fmt::format("hidden {} is not divisible by {} heads; give head_dim", m.hidden, m.heads));
   m.head_dim = section.count("head_dim", divides ? m.hidden / m.heads : 1);
   if (section.ok() && (m.head_dim < 1 || m.head_dim > kMaxWidth))
-    section.fail("head_dim", "head_dim must be at least 1");
+    section.fail("head_dim", fmt::format("head_dim must be between 1 and {}, not {}", kMaxWidth, m.head_dim));
   m.vocabulary = dimension(section, "vocabulary");
-  m.positions = section.count("positions", 0);
+  m.positions = optional_dimension(section, "positions");
   const std::string act = section.choice("activation", kActivations, "swiglu");
   for (std::size_t i = 0; i < kActivations.size(); ++i)
     if (act == kActivations[i]) m.activation = static_cast<Activation>(i);
@@ -81,6 +111,7 @@ Model read_model(Section section, std::string_view name) {
   if (auto experts = section.optional_section("experts")) m.experts = read_experts(*experts, m.layers);
   section.skip("source");
   check_heads(section, m);
+  check_size(section, m);
   return m;
 }
 

@@ -29,7 +29,7 @@ std::vector<std::string_view> as_views(const Names& rows) {
 std::int64_t positive(Section& s, std::string_view key, std::int64_t value, std::int64_t limit) {
   if (s.ok() && (value < 1 || value > limit))
     s.fail(key, fmt::format("{} must be between 1 and {}, not {}", key, limit, value));
-  return value;
+  return std::clamp<std::int64_t>(value, 1, limit);  // harmless: the reading goes on to find the other errors
 }
 
 Recompute::Kind kind_of(std::string_view word) {
@@ -151,7 +151,7 @@ int read_virtual_stages(Section& s, std::string_view schedule, const Layout& lay
     return 1;
   }
   const std::int64_t value = given.value_or(2);
-  if (value < 1 || value * layout.pipeline > layers + 2)
+  if (value < 1 || value > (layers + 2) / layout.pipeline)
     s.fail("virtual_stages", fmt::format("virtual_stages must be between 1 and {}: {} layers, embedding and head over "
                                          "{} pipeline ranks", (layers + 2) / layout.pipeline, layers, layout.pipeline));
   return static_cast<int>(std::clamp<std::int64_t>(value, 1, layers + 2));

@@ -274,6 +274,34 @@ TEST_CASE("peaks of long sequences with context parallelism are within 6 % of Si
   CHECK(allocated_peak(longest) == doctest::Approx(147.99).epsilon(0.06));
 }
 
+// BigScience's 181B prequel on 384 A100-80 (Megatron-DeepSpeed, fp16, ZeRO-1, full recomputation; tr11-176B
+// chronicles): 29, 37, 49 and 69 GB a GPU at micro-batch 1, 2, 4 and 8 over 12 stages; 38, 44 and 56 GB
+// over 6.
+TEST_CASE("BLOOM's trial runs on A100 are within 20 %, by micro-batch and by stages") {
+  const auto gigabytes = [](int pipeline, int data, int micro_batch) {
+    Case c = bf16_case("bloom-176b", 2048);
+    c.model.layers = 72;
+    c.model.heads = c.model.kv_heads = 64;
+    c.model.head_dim = 224;
+    c.training.precision = find_precision("fp16");
+    c.training.flash_attention = false;
+    c.training.micro_batch = micro_batch;
+    c.training.recompute.kind = Recompute::Kind::full;
+    c.layout.tensor = 8;
+    c.layout.pipeline = pipeline;
+    c.layout.data = data;
+    c.microbatches = 2048 / data / micro_batch;
+    return c.report().peak.value / 1e9;
+  };
+  CHECK(gigabytes(12, 4, 1) == doctest::Approx(29).epsilon(0.20));
+  CHECK(gigabytes(12, 4, 2) == doctest::Approx(37).epsilon(0.20));
+  CHECK(gigabytes(12, 4, 4) == doctest::Approx(49).epsilon(0.20));
+  CHECK(gigabytes(12, 4, 8) == doctest::Approx(69).epsilon(0.20));
+  CHECK(gigabytes(6, 8, 1) == doctest::Approx(38).epsilon(0.20));
+  CHECK(gigabytes(6, 8, 2) == doctest::Approx(44).epsilon(0.20));
+  CHECK(gigabytes(6, 8, 4) == doctest::Approx(56).epsilon(0.20));
+}
+
 // ---- LLaMA 3 405B ---------------------------------------------------------------------------------------
 
 // 128 slots = 126 layers, embedding and head; tensor 8, pipeline 16 of 8 chunks.
