@@ -11,13 +11,13 @@
 namespace runcast {
 namespace {
 
-// A scenario that runs as it stands: LLaMA-3 8B on 16 nodes. A line that is commented out shows a default.
+// A scenario that runs as it stands: LLaMA-3 70B on 16 nodes. A line that is commented out shows a default.
 constexpr std::string_view kTemplate = R"yaml(# A scenario of runcast. Run it:      runcast run THIS_FILE
 # What is left out takes a default; the result echoes all of them (--format json, key "scenario").
 # Quantities carry their unit (400 Gbps, 80 GB, 5 min); counts take k, M, B, T (15.6T).
 
 name: my run
-model: llama3-8b                # runcast list models; or a path; or a map of dimensions
+model: llama3-70b               # runcast list models; or a path; or a map of dimensions
 cluster:
   node: hgx-h100                # runcast list hardware
   nodes: 16
@@ -27,11 +27,11 @@ cluster:
   # faults: []                  # [{rank: 17, slowdown: 1.1}, {link: leaf3-spine1, capacity: 0.5}]
 software: megatron              # whose overlaps and launches: megatron | nemo | torchtitan | fsdp-eager | deepspeed | ...
 layout:
-  tensor: 1                     # degrees: their product is the number of GPUs
+  tensor: 8                     # degrees: their product is the number of GPUs
   context: 1
   pipeline: 2
   data: auto                    # what is left of the GPUs
-  # sequence_parallel: true     # shard what is between the tensor-parallel regions too
+  sequence_parallel: true       # shard what is between the tensor-parallel regions too
   # context_method: allgather   # allgather | ring | ulysses
   # expert: 1                   # experts are spread over this many ranks
   # expert_tensor: 1
@@ -41,7 +41,7 @@ schedule:
   # virtual_stages: 1           # chunks of layers a rank holds, for interleaved_1f1b
   # p2p: overlapped             # blocking | async | overlapped
 training:
-  tokens: 1T
+  tokens: 100B
   sequence_length: 8192
   global_batch: 512             # sequences
   micro_batch: 1

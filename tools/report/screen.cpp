@@ -36,16 +36,22 @@ std::string wrapped(const std::string& text, std::size_t indent) {
 }
 
 // "tensor 8" for each degree above 1, and the schedule, in the order of the file.
-std::string layout_line(const Json& scenario) {
+std::string layout_line(const Json& scenario, double gpus) {
   std::string line;
   const auto add = [&](const std::string& text) { line += (line.empty() ? "" : ", ") + text; };
   for (const char* key : {"tensor", "context", "pipeline", "data", "expert", "expert_tensor"}) {
     const std::string value = text_of(scenario, std::string("layout.") + key);
-    if (!value.empty() && value != "1") add(fmt::format("{} {}", key, value));
+    if (!value.empty() && value != "1" && value != "auto") add(fmt::format("{} {}", key, value));
+  }
+  if (text_of(scenario, "layout.data") == "auto" && std::isfinite(gpus)) {
+    for (const char* key : {"tensor", "context", "pipeline"})
+      if (const double degree = number_of(scenario, std::string("layout.") + key); degree > 1) gpus /= degree;
+    add("data " + number(gpus));
   }
   if (const std::string name = text_of(scenario, "schedule.name"); !name.empty()) {
     const std::string chunks = text_of(scenario, "schedule.virtual_stages");
-    add("schedule " + name + (chunks.empty() || chunks == "1" ? "" : " x " + chunks));
+    const bool told = !chunks.empty() && chunks != "1" && chunks != "auto";
+    add("schedule " + name + (told ? fmt::format(" of {} chunks a rank", chunks) : ""));
   }
   for (const char* key : {"precision", "sharding", "recompute"})
     if (const std::string value = text_of(scenario, std::string("training.") + key);
@@ -100,8 +106,11 @@ std::string scenario_part(const Json& document, const Style& style) {
   if (!node.empty() && std::isfinite(nodes)) add(number(nodes) + " x " + node);
   add(text_of(scenario, "cluster.fabric"));
   add(text_of(scenario, "software"));
+  const double of_step = number_of(document, "step.gpus");
+  const double gpus = std::isfinite(of_step) ? of_step : number_of(document, "run.gpus");
+  if (std::isfinite(gpus)) add(number(gpus) + " GPUs");
   if (!line.empty()) out += "  " + wrapped(line, 2) + "\n";
-  if (const std::string layout = layout_line(scenario); !layout.empty())
+  if (const std::string layout = layout_line(scenario, gpus); !layout.empty())
     out += "  " + wrapped(layout, 2) + "\n";
   return out;
 }

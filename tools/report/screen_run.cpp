@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "tools/report/number.hpp"
 #include "tools/report/screen.hpp"
@@ -15,6 +16,7 @@ using Json = nlohmann::ordered_json;
 using Align = Columns::Align;
 
 constexpr std::size_t kBar = 30;
+constexpr std::size_t kCauses = 8;
 
 std::string when_known(double value, int decimals) {
   return std::isfinite(value) ? fixed(value, decimals) : std::string();
@@ -38,7 +40,7 @@ std::string spread_table(const Json& run) {
   };
   row("days", "days", 1, 2);
   row("goodput %", "goodput", 100, 2);
-  row("interruptions", "interruptions", 1, 0);
+  row("interruptions", "interruptions", 1, 1);
   return table.empty() ? std::string() : table.text(2);
 }
 
@@ -55,6 +57,30 @@ std::string ledger_table(const Json& ledger, const Style& style) {
   return table.text(2);
 }
 
+// The most frequent causes; the rest in one line.
+std::string cause_table(const Json& causes) {
+  if (!causes.is_array() || causes.empty()) return {};
+  std::vector<const Json*> order;
+  for (const Json& cause : causes)
+    if (number_of(cause, "interruptions") > 0) order.push_back(&cause);
+  std::stable_sort(order.begin(), order.end(), [](const Json* a, const Json* b) {
+    return number_of(*a, "interruptions") > number_of(*b, "interruptions");
+  });
+  Columns table;
+  table.column("interruptions a run, by cause", Align::left);
+  table.column("", Align::right);
+  double rest = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const double count = number_of(*order[i], "interruptions");
+    if (i < kCauses)
+      table.row({words_of(text_of(*order[i], "name")), number(count, 3)});
+    else
+      rest += count;
+  }
+  if (rest > 0) table.row({fmt::format("{} others", order.size() - kCauses), number(rest, 3)});
+  return table.empty() ? std::string() : "\n" + table.text(2);
+}
+
 }  // namespace
 
 std::string run_part(const Json& document, const Style& style) {
@@ -68,20 +94,12 @@ std::string run_part(const Json& document, const Style& style) {
   if (const double trials = number_of(run, "trials"); std::isfinite(trials))
     out += fmt::format("   {} trials", number(trials));
   out += "\n" + spread_table(run);
+  if (const double unfinished = number_of(run, "unfinished"); unfinished > 0)
+    out +=
+        fmt::format("  {} trials never finished: failures come faster than progress\n", number(unfinished));
   if (const Json& ledger = part_of(run, "ledger"); ledger.is_object())
     out += "\n" + ledger_table(ledger, style);
-  const Json& causes = part_of(run, "causes");
-  if (causes.is_array() && !causes.empty()) {
-    Columns table;
-    table.column("cause", Align::left);
-    table.column("interruptions", Align::right);
-    table.column("lost hours", Align::right);
-    for (const Json& cause : causes)
-      table.row({words_of(text_of(cause, "name")), number(number_of(cause, "interruptions"), 3),
-                 number(number_of(cause, "lost_hours"), 3)});
-    out += "\n" + table.text(2);
-  }
-  return out;
+  return out + cause_table(part_of(run, "causes"));
 }
 
 std::string checkpoint_part(const Json& document, const Style& style) {
@@ -96,6 +114,7 @@ std::string checkpoint_part(const Json& document, const Style& style) {
   add("optimum_s", "best");
   add("young_s", "Young");
   add("daly_s", "Daly");
+  add("mttf_s", "mean time to failure");
   out += "\n";
   const Json& curve = part_of(checkpoint, "curve");
   if (!curve.is_array() || curve.empty()) return out;
@@ -106,14 +125,18 @@ std::string checkpoint_part(const Json& document, const Style& style) {
     best = std::max(best, number_of(point, "goodput"));
   }
   const double floor = worst - (best - worst) * 0.1;  // the worst bar stays visible
+  const bool days = curve.front().contains("days");
   Columns table;
-  for (const char* name : {"interval", "goodput", "days"}) table.column(name, Align::right);
+  for (const char* name : {"interval", "goodput"}) table.column(name, Align::right);
+  if (days) table.column("days", Align::right);
   table.column(fmt::format("bar from {}", percent(floor)), Align::left);
   for (const Json& point : curve) {
     const double goodput = number_of(point, "goodput");
     const double fraction = best > floor ? (goodput - floor) / (best - floor) : 1;
-    table.row({time_text(number_of(point, "interval_s")), percent(goodput), number(number_of(point, "days")),
-               bar(fraction, kBar, style) + (goodput == best ? " best" : "")});
+    std::vector<std::string> cells = {time_text(number_of(point, "interval_s")), percent(goodput)};
+    if (days) cells.push_back(number(number_of(point, "days")));
+    cells.push_back(bar(fraction, kBar, style) + (goodput == best ? " best" : ""));
+    table.row(std::move(cells));
   }
   return out + table.text(2);
 }

@@ -107,7 +107,10 @@ std::string step_part(const Json& document, const Style& style) {
   const Json& breakdown = part_of(step, "breakdown_s");
   if (breakdown.is_object()) {
     Columns table;
-    table.column("where the time goes", Align::left);
+    const std::string stage = text_of(step, "last_stage");
+    table.column(
+        stage.empty() ? "where the time goes" : "where the time goes (stage " + stage + ", which ends last)",
+        Align::left);
     table.column("s", Align::right);
     table.column("share", Align::right);
     table.column("", Align::left);
@@ -147,6 +150,11 @@ std::string memory_part(const Json& document, const Style& style) {
   const double capacity = number_of(memory, "capacity_gib");
   const double peak = number_of(memory, "peak_gib");
   const Json& fits = part_of(memory, "fits");
+  if (!std::isfinite(peak))  // a result that tells the verdict alone
+    return fits.is_boolean() && !fits.get<bool>()
+               ? heading("MEMORY", style) + "   " + bad("does not fit", style) + ": " +
+                     text_of(memory, "reason") + "\n"
+               : std::string();
   std::string out = fmt::format("{}   peak {} GiB of {} GiB per GPU", heading("MEMORY", style),
                                 fixed(peak, 1), fixed(capacity, 1));
   if (fits.is_boolean())
@@ -155,7 +163,9 @@ std::string memory_part(const Json& document, const Style& style) {
             ? ": " + good("fits", style) + fmt::format(", {} GiB left", fixed(capacity - peak, 1))
             : ": " + bad("does not fit", style) + fmt::format(", {} GiB too much", fixed(peak - capacity, 1));
   out += "\n";
-  if (const std::string reason = text_of(memory, "reason"); !reason.empty()) out += "  " + reason + "\n";
+  const bool too_much = fits.is_boolean() && !fits.get<bool>();
+  if (const std::string reason = text_of(memory, "reason"); too_much && !reason.empty())
+    out += "  " + reason + "\n";
   const Json& stages = part_of(memory, "stages");
   if (!stages.is_array() || stages.empty()) return out;
   out += stage_table(stages, capacity, style) + "  bar:";
