@@ -35,6 +35,7 @@ constexpr std::size_t kMaxErrorsTold = 100;
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
 // Where something stands: origin 0 is the file, origin k the k-th --set. 1-based; line 0 is the whole text.
+// Columns are bytes here, as yaml-cpp counts; Source tells them in characters.
 struct Place {
   std::size_t origin = 0;
   int line = 0, column = 0;
@@ -86,7 +87,6 @@ std::string kind_name(NodeKind kind) {
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
-// Columns are told in characters, yaml-cpp counts bytes.
 int characters(std::string_view bytes) {
   return static_cast<int>(std::ranges::count_if(bytes, [](char c) { return !is_continuation(c); }));
 }
@@ -106,11 +106,13 @@ class Source {
     const std::size_t start = starts_[static_cast<std::size_t>(number) - 1];
     return std::string_view(text_).substr(start, text_.find('\n', start) - start);
   }
-  Place place_of(int line0, int column0) const {  // from 0-based bytes
+  Place place_of(int line0, int column0) const {  // from 0-based
     if (line0 < 0) return {};
-    const std::string_view text = line(line0 + 1);
-    const auto bytes = std::min(static_cast<std::size_t>(std::max(column0, 0)), text.size());
-    return {0, line0 + 1, characters(text.substr(0, bytes)) + 1};
+    return {0, line0 + 1, std::max(column0, 0) + 1};
+  }
+  Location location(Place place) const {
+    if (place.line == 0) return {name_, 0, 0};
+    return {name_, place.line, characters(line(place.line).substr(0, byte_of(place))) + 1};
   }
   Place place_of(std::size_t byte) const {
     const auto next = std::ranges::upper_bound(starts_, byte);
@@ -121,13 +123,16 @@ class Source {
 
   // "file:line:column: sentence", the source line, the caret.
   std::string told(const Problem& problem) const {
-    const Place& at = problem.place;
-    if (at.line == 0) return fmt::format("{}: {}", name_, problem.sentence);
+    if (problem.place.line == 0) return fmt::format("{}: {}", name_, problem.sentence);
+    const Location at = location(problem.place);
     return fmt::format("{}:{}:{}: {}\n{}", name_, at.line, at.column, problem.sentence,
                        excerpt(line(at.line), static_cast<std::size_t>(at.column) - 1));
   }
 
  private:
+  std::size_t byte_of(Place place) const {
+    return std::min(static_cast<std::size_t>(place.column) - 1, line(place.line).size());
+  }
   // The line and a caret below its character; a window of a long line. Tabs become single blanks.
   static std::string excerpt(std::string_view text, std::size_t character) {
     constexpr std::size_t width = 120;
@@ -235,6 +240,7 @@ class TreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_extras(mark, tag, anchor);
+    if (tag == "!") check_quote(mark);
     if (expects_key()) return take_key(mark, tag, value);
     Node& node = add(NodeKind::scalar, mark);
     node.text = value;
@@ -276,6 +282,23 @@ class TreeBuilder : public YAML::EventHandler {
       refuse(source_, place(mark), "tags (!name) are not supported, write the plain value");
   }
 
+  // yaml-cpp 0.7 takes the end of the text for the end of an open quote.
+  void check_quote(const YAML::Mark& mark) const {
+    const std::string& text = source_.text();
+    const auto start = static_cast<std::size_t>(std::max(mark.pos, 0));
+    if (start >= text.size() || (text[start] != '"' && text[start] != '\'')) return;  // a block scalar
+    const char quote = text[start];
+    for (std::size_t i = start + 1; i < text.size(); ++i) {
+      if (quote == '"' && text[i] == '\\')
+        ++i;
+      else if (quote == '\'' && text[i] == quote && i + 1 < text.size() && text[i + 1] == quote)
+        ++i;
+      else if (text[i] == quote)
+        return;
+    }
+    refuse(source_, place(mark), "not YAML: a quote that is not closed");
+  }
+
   void take_key(const YAML::Mark& mark, const std::string& tag, const std::string& key) {
     if (key == "<<" && tag != "!")
       refuse(source_, place(mark), "merge keys (<<) are not supported, write the keys out");
@@ -287,7 +310,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   void open(NodeKind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     refuse_extras(mark, tag, anchor);
-    if (expects_key()) refuse(source_, place(mark), "a key must be a word, not a list or a map");
+    if (expects_key())
+      refuse(source_, place(mark), "a list or a map where a key is due, or a bracket that is not closed");
     if (stack_.size() == kMaxDepth)
       refuse(source_, place(mark), fmt::format("nested deeper than {} levels", kMaxDepth));
     add(kind, mark);
@@ -469,7 +493,7 @@ struct DocumentState {
   bool ok() const { return problems.empty() && !anything_missing; }
   Location location(Place place) const {
     if (place.origin != 0) return {set_name(place.origin), 0, 0};
-    return {source.name(), place.line, place.column};
+    return source.location(place);
   }
   std::string set_name(std::size_t origin) const { return "--set " + sets[origin - 1]; }
   std::string told(const Problem& p) const {

@@ -345,27 +345,29 @@ Reading<RatePer> read_event_rate(std::string_view text) {
 
 namespace {
 
-// Of the numbers near `guess` that `back` maps to exactly `value` a short spelling; empty if none is there.
+// A short spelling, near `guess`, of a number that `back` maps to exactly `value`; empty if there is none.
+// 15 digits first: they drop the noise of the division that made the guess.
 template <class Back>
 std::string spell(double guess, double value, Back back) {
-  for (int digits = 1; digits <= 17; ++digits) {
-    const auto d = take_decimal(fmt::format("{:.{}g}", guess, digits));
-    if (d && back(*d) == value) return fmt::format("{}", *to_double(*d, 0));
-  }
-  for (const double x : {std::nextafter(guess, 0.0), std::nextafter(guess, 2 * guess)}) {
-    const auto d = take_decimal(fmt::format("{}", x));
-    if (d && back(*d) == value) return fmt::format("{}", x);
+  const double rounded = *to_double(*take_decimal(fmt::format("{:.15g}", guess)), 0);
+  for (const double x : {rounded, guess, std::nextafter(guess, 0.0), std::nextafter(guess, 2 * guess)}) {
+    std::string text = fmt::format("{}", x);
+    if (back(*take_decimal(text)) == value) return text;
   }
   return {};
 }
 
-// Fewer characters are better; with equally many the later (larger) unit.
+// Fewer characters are better; with equally many the larger unit.
 struct Shortest {
-  std::string number, unit;
-  void offer(std::string candidate, std::string_view name) {
-    if (candidate.empty() || (!number.empty() && candidate.size() > number.size())) return;
+  std::string number;
+  Unit unit{};
+  void offer(std::string candidate, const Unit& u) {
+    if (candidate.empty()) return;
+    if (!number.empty() && candidate.size() >= number.size() &&
+        (candidate.size() > number.size() || u.factor <= unit.factor))
+      return;
     number = std::move(candidate);
-    unit = name;
+    unit = u;
   }
 };
 
@@ -373,20 +375,17 @@ struct Shortest {
 
 std::string write_quantity(double value, const UnitTable& table) {
   Shortest best;
-  for (const Unit& u : table.units.first(table.shown)) {
-    if (value != 0 && value < u.factor) continue;  // "300 s", not "0.3 ks"
+  const auto offer = [&](const Unit& u) {
     best.offer(
         spell(value / u.factor, value, [&](const Decimal& d) { return scaled(d, u.factor).value_or(-1); }),
-        u.name);
-    if (value == 0) break;
-  }
-  for (const Unit& u : table.units)
-    if (best.number.empty())
-      best.offer(
-          spell(value / u.factor, value, [&](const Decimal& d) { return scaled(d, u.factor).value_or(-1); }),
-          u.name);
+        u);
+  };
+  for (const Unit& u : table.units.first(value == 0 ? 1 : table.shown))
+    if (value == 0 || value >= u.factor) offer(u);  // "300 s", not "0.3 ks"
+  if (best.number.empty())
+    for (const Unit& u : table.units) offer(u);
   INVARIANT(!best.number.empty());
-  return fmt::format("{} {}", best.number, best.unit);
+  return fmt::format("{} {}", best.number, best.unit.name);
 }
 
 // Per day where that is short, as failure rates are told; else the shortest; per second says every double.
@@ -396,13 +395,13 @@ std::string write_event_rate(const RatePer& rate) {
   const double value = rate.rate.value;
   const auto offer = [&](const Unit& u) {
     best.offer(spell(value * u.factor, value, [&](const Decimal& d) { return *to_double(d, 0) / u.factor; }),
-               u.name);
+               u);
   };
   offer(*find_unit(kRateTimes, "day"));
   if (best.number.empty() || best.number.size() > short_enough)
     for (const Unit& u : kRateTimes) offer(u);
   INVARIANT(!best.number.empty());
-  return fmt::format("{} /{}{}{}", best.number, rate.per, rate.per.empty() ? "" : "-", best.unit);
+  return fmt::format("{} /{}{}{}", best.number, rate.per, rate.per.empty() ? "" : "-", best.unit.name);
 }
 
 }  // namespace runcast::detail
