@@ -13,6 +13,11 @@ std::size_t index_of(const std::array<std::string_view, N>& names, const std::st
   return found == names.end() ? 0 : static_cast<std::size_t>(found - names.begin());
 }
 
+void skip_prose(Section section) {
+  for (const char* key : {"note", "source"})
+    if (section.has(key)) section.skip(key);
+}
+
 void read_rate(Section section, FailureClass& failure) {
   failure.rate = section.event_rate("rate");
   const std::string& per = failure.rate.per;
@@ -73,7 +78,7 @@ FailureClass read_class(Section section) {
   if (failure.domain == Domain::job && failure.action == Action::swap)
     section.fail("action",
                  "an event of the whole job names no node to swap; legal: reset retry planned corrupt slow");
-  if (section.has("note")) section.skip("note");
+  skip_prose(section);
   return failure;
 }
 
@@ -84,7 +89,7 @@ bool unplanned(Action action) { return action != Action::planned && action != Ac
 FailureModel read_failures(Section section) {
   FailureModel model;
   if (section.has("name")) section.skip("name");
-  if (section.has("note")) section.skip("note");
+  skip_prose(section);
   model.clock =
       static_cast<HazardClock>(index_of(kClockNames, section.choice("clock", kClockNames, "always")));
   for (const Section& entry : section.list("classes")) model.classes.push_back(read_class(entry));

@@ -136,12 +136,15 @@ RecoveryPlan resolve(const RecoverySettings& settings, const JobScale& scale, co
 }
 
 CheckpointPlan with_memory_level(CheckpointPlan plan, const RecoverySettings& settings) {
+  const RecoveryPolicy* policy = find_recovery_policy(settings.policy);
+  INVARIANT(policy != nullptr);
   const CheckpointTier& m = settings.memory;
+  if (!policy->keeps_memory_copies || m.interval >= plan.durable().interval) return plan;
   const CheckpointLevel level{m.name, m.interval, m.block, m.persist, m.load, m.covers};
   const auto less_often =
       std::find_if(plan.levels.begin(), plan.levels.end() - 1,
                    [&](const CheckpointLevel& other) { return other.interval > m.interval; });
-  if (m.interval < plan.durable().interval) plan.levels.insert(less_often, level);
+  plan.levels.insert(less_often, level);
   return plan;
 }
 

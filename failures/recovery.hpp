@@ -115,7 +115,8 @@ struct RecoveryPlan {
 };
 
 RecoveryPlan resolve(const RecoverySettings& settings, const JobScale& scale, const FailureModel& failures);
-// The checkpoint plan of a policy: in_memory puts its level in front, if it is more frequent than the others.
+// The checkpoint plan of a policy: in_memory puts its level in front of those less frequent; others add
+// nothing.
 CheckpointPlan with_memory_level(CheckpointPlan plan, const RecoverySettings& settings);
 // Total of a timeline without waits and manual work: the R of the closed forms.
 Seconds planned_restart(const RecoveryPlan& plan, const CheckpointPlan& checkpoint);

@@ -1,0 +1,176 @@
+#include "failures/hazard.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "tests/failures/runs.hpp"
+
+using namespace runcast;
+using doctest::Approx;
+
+namespace {
+
+std::string error_of(const std::string& yaml) {
+  Document document = Document::parse(yaml, "f.yaml");
+  read_failures(document.root());
+  try {
+    document.finish();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string error_of_class(const std::string& fields) {
+  return error_of("classes:\n  - {name: x, rate: 1 /day, " + fields + "}\n");
+}
+
+std::vector<double> gaps(Law law, double shape, int count) {
+  FailureModel model;
+  FailureClass failure = test::job_failure(EventRate(1e-3));
+  failure.law = law;
+  failure.shape = shape;
+  model.classes = {failure};
+  FailureProcess process(model, JobScale{}, 7, 0);
+  std::vector<double> result;
+  Duration last{};
+  for (int i = 0; i < count; ++i) {
+    result.push_back(to_seconds(process.next_on_wall().at - last).value);
+    last = process.next_on_wall().at;
+    process.take(0);
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("RSC-1's rate gives an MTTF of 1.80 h at 16,384 GPUs and 0.225 h at 131,072") {
+  // 2,048 nodes x 6.50e-3 /node-day = 13.3 a day (RC-05); 16,384 nodes: 8 times that (RC-06).
+  const FailureModel rsc = test::library_failures("rsc-1");
+  const auto mttf = [&](std::int64_t nodes) {
+    return 1 / unplanned_rate(rsc, JobScale{nodes, 8, 1, 0}).value / kHour;
+  };
+  CHECK(mttf(2048) == Approx(1.803).epsilon(1e-3));
+  CHECK(mttf(16384) == Approx(0.2254).epsilon(1e-3));
+  // Known miss: measured 7.9 h at 1,024 GPUs; the hardware-attributed rate alone gives 28.8 h (RC-07).
+  CHECK(mttf(128) == Approx(28.8).epsilon(2e-3));
+}
+
+TEST_CASE("RSC-2 fails 2.34 times per 1,000 node-days") {
+  const FailureModel rsc = test::library_failures("rsc-2");
+  CHECK(unplanned_rate(rsc, JobScale{1000, 8, 1, 0}).value * kDay == Approx(2.34).epsilon(1e-12));
+}
+
+TEST_CASE("LLaMA-3's 18 causes sum to 419 unplanned events in 54 days on 2,048 nodes, and 47 planned") {
+  const FailureModel llama = test::library_failures("llama3-54-day");
+  const JobScale scale{2048, 8, 128, 405e9};
+  REQUIRE(llama.classes.size() == 19);
+  CHECK(unplanned_rate(llama, scale) * Seconds(54 * kDay) == Approx(419).epsilon(1e-5));
+  CHECK(system_rate(llama.classes.back(), scale) * Seconds(54 * kDay) == Approx(47).epsilon(1e-5));
+  // Hardware or suspected: 78 % of the 419 (paper), without software 54, dependency 2, host maintenance 32:
+  // RC-03.
+  double soft = 0;
+  for (const FailureClass& f : llama.classes)
+    if (f.name == "software" || f.name == "dependency" || f.name == "host_maintenance")
+      soft += system_rate(f, scale) * Seconds(54 * kDay);
+  CHECK(1 - soft / 419 == Approx(0.78).epsilon(0.02));
+}
+
+TEST_CASE("the default model has 4.0e-3 unplanned events per node-day, 0.6 of them swaps") {
+  const FailureModel model = test::library_failures("default");
+  const JobScale scale{1000, 8, 1, 0};
+  CHECK(unplanned_rate(model, scale).value * kDay == Approx(4.0).epsilon(1e-4));
+  double swaps = 0;
+  for (const FailureClass& f : model.classes)
+    if (f.action == Action::swap) swaps += system_rate(f, scale).value * kDay;
+  CHECK(swaps / 4.0 == Approx(0.6).epsilon(0.04));  // 242 / 419 = 0.578
+}
+
+TEST_CASE("the empty model never fails") {
+  const FailureModel none = test::library_failures("none");
+  CHECK(unplanned_rate(none, JobScale{100, 8, 1, 0}) == EventRate(0));
+  CHECK(FailureProcess(none, JobScale{}, 1, 0).next_on_wall().at.ns == kNever.ns);
+}
+
+TEST_CASE("rates count nodes, GPUs, groups or the job") {
+  const JobScale scale{16, 8, 1, 0};
+  FailureClass f = test::job_failure(EventRate(1));
+  CHECK(system_rate(f, scale) == EventRate(1));
+  f.rate.per = "node";
+  CHECK(system_rate(f, scale) == EventRate(16));
+  f.rate.per = "gpu";
+  CHECK(system_rate(f, scale) == EventRate(128));
+  f.rate.per = "group";
+  f.domain = Domain::group;
+  f.size = 4;
+  CHECK(system_rate(f, scale) == EventRate(4));
+}
+
+TEST_CASE("every law keeps the mean gap, and its own spread") {
+  // Coefficients of variation: exponential 1; Weibull k = 0.7: 1.462; lognormal sigma 1: sqrt(e - 1) = 1.311;
+  // gamma k = 4: 0.5. 40,000 draws know a mean to 1.5 % (3 sigma at cv 1.5: 0.022) and a cv to some percent.
+  struct Case {
+    Law law;
+    double shape, cv;
+  };
+  for (const Case& c : {Case{Law::exponential, 1, 1}, Case{Law::weibull, 0.7, 1.462},
+                        Case{Law::lognormal, 1, 1.311}, Case{Law::gamma, 4, 0.5}}) {
+    const std::vector<double> sample = gaps(c.law, c.shape, 40000);
+    CAPTURE(static_cast<int>(c.law));
+    CHECK(mean(sample) == Approx(1000).epsilon(0.022));
+    CHECK(standard_deviation(sample) / mean(sample) == Approx(c.cv).epsilon(0.05));
+  }
+}
+
+TEST_CASE("a class that is taken away leaves the failures of the others where they were") {
+  FailureModel two;
+  two.classes = {test::job_failure(EventRate(1e-3)), test::job_failure(EventRate(1e-3))};
+  FailureModel one = two;
+  one.classes.pop_back();
+  FailureProcess both(two, JobScale{}, 3, 5), single(one, JobScale{}, 3, 5);
+  for (int i = 0; i < 20; ++i) {
+    while (both.next_on_wall().failure != 0) both.take(1);
+    CHECK(both.next_on_wall().at == single.next_on_wall().at);
+    both.take(0);
+    single.take(0);
+  }
+}
+
+TEST_CASE("a class is read with its unit, law and action") {
+  Document document = Document::parse(
+      "clock: up\nclasses:\n"
+      "  - {name: rack, domain: group, size: 9, rate: 0.2 /group-year, law: weibull, shape: 0.7, action: "
+      "swap,\n"
+      "     repair: 4 h, detect: 1 min}\n",
+      "f.yaml");
+  const FailureModel model = read_failures(document.root());
+  document.finish();
+  CHECK(model.clock == HazardClock::up);
+  REQUIRE(model.classes.size() == 1);
+  const FailureClass& f = model.classes[0];
+  CHECK(f.size == 9);
+  CHECK(f.rate.per == "group");
+  CHECK(f.law == Law::weibull);
+  CHECK(f.shape == 0.7);
+  CHECK(f.repair == Seconds(4 * kHour));
+  CHECK(*f.detect == Seconds(60));
+}
+
+TEST_CASE("failure classes that make no sense are refused in a sentence") {
+  CHECK(error_of("classes:\n  - {name: x, rate: 1 /rack-day}\n")
+            .find("f.yaml:2:21: a failure rate is per node, gpu, group or whole job; write 3.0e-3 /node-day "
+                  "or 0.9 "
+                  "/day") != std::string::npos);
+  CHECK(error_of_class("domain: job")
+            .find("an event of the whole job names no node to swap; legal: reset retry "
+                  "planned corrupt slow") != std::string::npos);
+  CHECK(error_of_class("law: weibull, shape: 0").find("a law's shape must be greater than 0") !=
+        std::string::npos);
+  CHECK(error_of_class("action: slow, slowdown: 0.5")
+            .find("a slowdown is step time over normal step time: at least 1") != std::string::npos);
+  CHECK(error_of_class("domain: group, size: 0").find("a group has at least 1 node") != std::string::npos);
+  CHECK(error_of("classes:\n  - {name: x, rate: 1 /day}\n  - {name: x, rate: 2 /day}\n")
+            .find("two failure classes are named 'x'") != std::string::npos);
+  CHECK(error_of_class("law: normal").find("normal") != std::string::npos);
+}

@@ -1,0 +1,134 @@
+#include "failures/recovery.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/failures/runs.hpp"
+
+using namespace runcast;
+using namespace runcast::literals;
+using doctest::Approx;
+
+namespace {
+
+RecoverySettings settings_of(const std::string& yaml) {
+  Document document = Document::parse(yaml, "r.yaml");
+  const RecoverySettings settings = read_recovery(document.root());
+  document.finish();
+  return settings;
+}
+
+std::string error_of(const std::string& yaml) {
+  try {
+    settings_of(yaml);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+Duration state(const Timeline& t, RecoveryState s) { return t[static_cast<std::size_t>(s)]; }
+
+constexpr RecoveryTimes kTimes{10_s, 180_s, 20_s, 60_s, 10_s, 60_s, 0_s};
+
+}  // namespace
+
+TEST_CASE("communicators take 5 s and 0.3 s per 1,000 GPUs: 9.9 s at 16,384") {
+  const RecoveryPlan plan = resolve(RecoverySettings{}, JobScale{2048, 8, 128, 405e9}, FailureModel{});
+  CHECK(to_seconds(plan.times.initialize).value == Approx(9.9152).epsilon(1e-9));
+}
+
+TEST_CASE("the default restart of 405B on 16,384 GPUs takes 6.6 min") {
+  // 10 + 180 + 20 + 60 + 9.9 + 56.7 (5.67 TB at 100 GB/s) + 60 = 396.6 s.
+  const JobScale scale{2048, 8, 128, 405e9};
+  const CheckpointPlan checkpoint = resolve(CheckpointSettings{}, scale, EventRate(0));
+  const RecoveryPlan plan = resolve(RecoverySettings{}, scale, FailureModel{});
+  CHECK(planned_restart(plan, checkpoint).value == Approx(396.6).epsilon(1e-3));
+}
+
+TEST_CASE("warm standbys are there in 20 s, cold spares in 5 min") {
+  const auto reschedule = [](const char* policy) {
+    RecoverySettings s;
+    s.policy = policy;
+    return resolve(s, JobScale{64, 8, 8, 0}, FailureModel{}).times.reschedule;
+  };
+  CHECK(reschedule("hot_spare") == 20_s);
+  CHECK(reschedule("cold_spare") == 300_s);
+}
+
+TEST_CASE("automatic spares are the 99 % quantile of nodes in repair, at least 2") {
+  // 2,048 nodes x 2.96e-3 /day x 40.4 h: 10.2 nodes out on average, 18 at 99 %.
+  FailureModel model;
+  FailureClass failure;
+  failure.rate = {EventRate(2.96e-3 / kDay), "node"};
+  model.classes = {failure};
+  CHECK(resolve(RecoverySettings{}, JobScale{2048, 8, 128, 0}, model).spares == 18);
+  CHECK(resolve(RecoverySettings{}, JobScale{1, 8, 1, 0}, model).spares == 2);
+}
+
+TEST_CASE("a restart on the same nodes skips the wait and the rescheduling") {
+  Incident incident;
+  incident.detect = 10_s;
+  incident.load = 30_s;
+  const Timeline t = find_recovery_policy("hot_spare")->timeline(incident, kTimes);
+  CHECK(state(t, RecoveryState::wait_for_spare) == 0_s);
+  CHECK(state(t, RecoveryState::reschedule) == 0_s);
+  CHECK(state(t, RecoveryState::load) == 30_s);
+}
+
+TEST_CASE("the wait for a spare counts from the failure, not from the diagnosis") {
+  Incident incident;
+  incident.swap = true;
+  incident.detect = 10_s;
+  incident.spare_in = 1000_s;
+  const Timeline t = find_recovery_policy("hot_spare")->timeline(incident, kTimes);
+  CHECK(state(t, RecoveryState::wait_for_spare) == 810_s);  // 1,000 - 10 - 180
+  incident.spare_in = 100_s;                                // back before anybody knows what broke
+  CHECK(state(find_recovery_policy("hot_spare")->timeline(incident, kTimes), RecoveryState::wait_for_spare) ==
+        0_s);
+}
+
+TEST_CASE("in-process recovery starts no process and warms nothing up") {
+  const Timeline t = find_recovery_policy("in_process")->timeline(Incident{}, kTimes);
+  CHECK(state(t, RecoveryState::start) == 0_s);
+  CHECK(state(t, RecoveryState::warm_up) == 0_s);
+  CHECK(state(t, RecoveryState::initialize) == 10_s);
+}
+
+TEST_CASE("only in_memory adds a level of saves, in front of the durable one") {
+  RecoverySettings s;
+  const CheckpointPlan plain = resolve(CheckpointSettings{}, JobScale{64, 8, 8, 70e9}, EventRate(0));
+  CHECK(with_memory_level(plain, s).levels.size() == 1);
+  s.policy = "in_memory";
+  const CheckpointPlan more = with_memory_level(plain, s);
+  REQUIRE(more.levels.size() == 2);
+  CHECK(more.levels[0].name == "memory");
+  CHECK(more.durable().name == "durable");
+}
+
+TEST_CASE("every policy of the table has a name, a sentence and a function") {
+  for (const RecoveryPolicy& policy : recovery_policies()) {
+    CHECK(!policy.name.empty());
+    CHECK(policy.sentence.size() > 20);
+    CHECK(policy.timeline != nullptr);
+    CHECK(find_recovery_policy(policy.name) == &policy);
+  }
+  CHECK(find_recovery_policy("prayer") == nullptr);
+}
+
+TEST_CASE("recovery settings are read with their units; auto is a word") {
+  const RecoverySettings s =
+      settings_of("{policy: cold_spare, spares: 16, detect: 30 s, initialize: auto, load: 2 min, spread: 0}");
+  CHECK(s.policy == "cold_spare");
+  CHECK(*s.spares == 16);
+  CHECK(s.detect == Seconds(30));
+  CHECK(!s.initialize);
+  CHECK(*s.load == Seconds(120));
+}
+
+TEST_CASE("recovery settings that make no sense are refused in a sentence") {
+  CHECK(error_of("{policy: hot_spares}").find("did you mean 'hot_spare'") != std::string::npos);
+  CHECK(error_of("{spread: -1}").find("the spread of restart times cannot be negative") != std::string::npos);
+  CHECK(error_of("{manual_probability: 2}").find("a probability is between 0 and 1") != std::string::npos);
+  CHECK(error_of("{elastic_overhead: 0}")
+            .find("the throughput kept by elastic training is above 0 and at most 1") != std::string::npos);
+}

@@ -1,0 +1,340 @@
+#include "failures/training_run.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "failures/save_history.hpp"
+#include "tests/failures/runs.hpp"
+
+using namespace runcast;
+using namespace runcast::literals;
+using doctest::Approx;
+using test::clockwork;
+using test::seconds_in;
+using test::simple_run;
+
+namespace {
+
+constexpr double kNear = 1e-8;  // clockwork failures are exact to some nanoseconds in 1,000 s
+
+}  // namespace
+
+TEST_CASE("without failures a run takes its steps and its saves, to the nanosecond") {
+  // 1,000 steps of 7 s; 60 s rounds up to 9 steps = 63 s between saves; saves after 63, 126, .. < 7,000 s:
+  // 111; the last one waits until it is durable: 2 + 60 s.
+  RunInput in = simple_run(1000, {60, 2, 60}, 0);
+  in.steps.phases[0].step_time = Seconds(7);
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(r.wall == ideal_time(in.steps) + 2_s * 111 + 62_s);
+  CHECK(r.of(Bucket::useful) == 7000_s);
+  CHECK(r.of(Bucket::checkpoint) == 284_s);
+  CHECK(r.saves == 112);
+  CHECK(r.finished);
+  CHECK(r.interruptions() == 0);
+}
+
+TEST_CASE("phases of different step times keep their saves on step boundaries") {
+  // 10 steps of 3 s, then 10 of 5 s; every 12 s: 4 steps of the first kind: saves at 12, 24; then 36 lies in
+  // the second phase (30 + 5 k): 40; then 52 -> 55; 67 -> 70; 80 is the end. 5 saves and the last.
+  RunInput in = simple_run(0, {12, 1, 0}, 0);
+  in.steps.phases = {{10, Seconds(3), {}}, {10, Seconds(5), {}}};
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(r.saves == 6);
+  CHECK(r.wall == 86_s);
+}
+
+TEST_CASE("a failure loses the work since the last durable save") {
+  // Cycles of 300 s and a 10-s save: saves end at 310, 620, 930 (work 900). Failure at 1,000: work 970.
+  // Restart until 1,100, replay of 70 until 1,170, save of 1,200 from 1,400 to 1,410, 90 more until the
+  // window's end at 1,500.
+  RunInput in = simple_run(1, {300, 10, 0}, 100);
+  in.failures.classes = {clockwork(1000)};
+  in.window = Seconds(1500);
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(seconds_in(r, Bucket::useful) == Approx(1290).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::recomputed) == Approx(70).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::checkpoint) == Approx(40).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::restart) == Approx(100).epsilon(kNear));
+  CHECK(r.unplanned == 1);
+  CHECK(r.wall == 1500_s);
+}
+
+TEST_CASE("a save that is not durable yet does not count") {
+  // As above, but durable 100 s later: the save of 900 (930 + 100) is lost, the run goes back to 600.
+  RunInput in = simple_run(1, {300, 10, 100}, 100);
+  in.failures.classes = {clockwork(1000)};
+  in.window = Seconds(1500);
+  CHECK(seconds_in(simulate_run(in, 1, 0), Bucket::recomputed) == Approx(370).epsilon(kNear));
+}
+
+TEST_CASE("a save that is durable at the instant of the failure counts") {
+  // Durable at 930 + 70 s minus 1 us, to stay clear of the clockwork's own nanoseconds.
+  RunInput in = simple_run(1, {300, 10, 70 - 1e-6}, 100);
+  in.failures.classes = {clockwork(1000)};
+  in.window = Seconds(1500);
+  CHECK(seconds_in(simulate_run(in, 1, 0), Bucket::recomputed) == Approx(70).epsilon(kNear));
+}
+
+TEST_CASE("a failure during a restart starts it again when hazards count wall time") {
+  // Failures at 1,000, 2,000, ... of wall time; restart 1,500 s: no restart ever ends.
+  RunInput in = simple_run(1, {300, 10, 0}, 1500);
+  in.failures.clock = HazardClock::always;
+  in.failures.classes = {clockwork(1000)};
+  in.window = Seconds(10000);
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(seconds_in(r, Bucket::restart) == Approx(9000).epsilon(kNear));
+  CHECK(r.unplanned == 9);  // the tenth falls on the window's end, some nanoseconds beside it
+}
+
+TEST_CASE("a run that makes no progress is given up and says so") {
+  RunInput in = simple_run(5000, {300, 10, 0}, 1500);
+  in.failures.clock = HazardClock::always;
+  in.failures.classes = {clockwork(1000)};
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(!r.finished);
+  CHECK(r.wall == 5000_s * 20 + to_clock(Seconds(30 * kDay)));
+}
+
+TEST_CASE("a planned stop saves first and loses nothing") {
+  // At 500: work 490 (one save at 300). Save 10, stop 60, then 490 -> 560 work until 640.
+  RunInput in = simple_run(1, {300, 10, 0}, 100);
+  FailureClass planned = clockwork(500, Action::planned);
+  planned.duration = Seconds(60);
+  in.failures.classes = {planned};
+  in.window = Seconds(640);
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(seconds_in(r, Bucket::planned) == Approx(60).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::checkpoint) == Approx(20).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::recomputed) == 0);
+  CHECK(seconds_in(r, Bucket::useful) == Approx(560).epsilon(kNear));
+  CHECK(r.planned == 1);
+}
+
+TEST_CASE("silent corruption rolls back to before its onset, not to the newest save") {
+  // Onset at 1,000 (work 970), found at 1,400: work 1,360, with a save of 1,200 that holds the corruption.
+  // Back to 900; restart until 1,500; 460 of replay and one save until 1,970; 80 more.
+  RunInput in = simple_run(1, {300, 10, 0}, 100);
+  FailureClass corruption = clockwork(1000, Action::corrupt);
+  corruption.detect = Seconds(400);
+  in.failures.classes = {corruption};
+  in.window = Seconds(2050);
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(seconds_in(r, Bucket::sdc) == Approx(460).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::recomputed) == 0);
+  CHECK(seconds_in(r, Bucket::useful) == Approx(1440).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::checkpoint) == Approx(50).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::restart) == Approx(100).epsilon(kNear));
+}
+
+TEST_CASE("corruption costs its latency and half an interval") {
+  // 4.13: T_sdc + tau/2 = 2 h + 5 min for each event; one in 20 days, so that events seldom meet.
+  RunInput in = simple_run(1, {600, 0, 0}, 0);
+  FailureClass corruption = test::job_failure(EventRate(1 / (20 * kDay)), Action::corrupt);
+  corruption.detect = Seconds(2 * kHour);
+  in.failures.classes = {corruption};
+  in.window = Seconds(2000 * kDay);
+  const RunSummary s = test::trials(in, 100);
+  const double lost = s.ledger[static_cast<std::size_t>(Bucket::sdc)] * 2000 * kDay / s.unplanned.mean;
+  CHECK(lost == Approx(corruption_loss(Seconds(2 * kHour), Seconds(600)).value).epsilon(0.01));
+}
+
+TEST_CASE("mean lost compute is tau / 2 + p") {
+  // M >> tau: about uniform in the interval.
+  RunInput in = simple_run(1, {600, 0, 120}, 0);
+  in.failures.classes = {test::job_failure(EventRate(1 / kDay))};
+  in.window = Seconds(1000 * kDay);
+  const RunSummary s = test::trials(in, 50);
+  const double lost = s.ledger[static_cast<std::size_t>(Bucket::recomputed)] * 1000 * kDay / s.unplanned.mean;
+  CHECK(lost == Approx(mean_lost_compute(Seconds(600), Seconds(120)).value).epsilon(0.01));
+}
+
+TEST_CASE("slow stretches are booked by their excess") {
+  // Events of rate h and mean length d overlap as M/G/inf: slow for 1 - e^{-h d} of the time, half of it
+  // excess at factor 2. h d = 0.5: 0.1967.
+  RunInput in = simple_run(1, {600, 0, 0}, 0);
+  FailureClass slow = test::job_failure(EventRate(1 / kDay), Action::slow);
+  slow.duration = Seconds(kDay / 2);
+  slow.slowdown = 2;
+  in.failures.classes = {slow};
+  in.window = Seconds(2000 * kDay);
+  const RunSummary s = test::trials(in, 40);
+  CHECK(s.ledger[static_cast<std::size_t>(Bucket::slow)] == Approx((1 - std::exp(-0.5)) / 2).epsilon(0.01));
+  CHECK(s.goodput.mean == Approx(1 - (1 - std::exp(-0.5)) / 2).epsilon(0.005));
+}
+
+TEST_CASE("two hot spares and a third failure: the job waits for the first repair") {
+  // Node failures at 1,000, 2,000, 3,000 of up-time; repairs take days, so the third swap waits.
+  RunInput in = simple_run(1, {300, 0, 0}, 0);
+  FailureClass failure = clockwork(1000, Action::swap);
+  failure.domain = Domain::node;
+  failure.repair = Seconds(30 * kDay);
+  in.failures.classes = {failure};
+  in.recovery.policy = find_recovery_policy("hot_spare");
+  in.recovery.spares = 2;
+  in.window = Seconds(3000 + 60);
+  const RunResult enough = simulate_run(in, 1, 0);
+  CHECK(enough.unplanned == 3);
+  CHECK(seconds_in(enough, Bucket::wait_for_spare) == Approx(60).epsilon(1e-6));
+  in.recovery.spares = 3;
+  CHECK(seconds_in(simulate_run(in, 1, 0), Bucket::wait_for_spare) == 0);
+}
+
+TEST_CASE("without spares each swap waits for its own repair") {
+  // Up clock, restart 0: mean wait = mean repair; share of time = repair / (MTTF + repair) = 1/3.
+  RunInput in = simple_run(1, {60, 0, 0}, 0);
+  FailureClass failure = test::job_failure(EventRate(1 / (2 * kDay)), Action::swap);
+  failure.domain = Domain::node;
+  failure.repair = Seconds(kDay);
+  in.failures.classes = {failure};
+  in.recovery.policy = find_recovery_policy("wait");
+  in.window = Seconds(3000 * kDay);
+  const RunSummary s = test::trials(in, 60);
+  CHECK(s.ledger[static_cast<std::size_t>(Bucket::wait_for_spare)] == Approx(1.0 / 3).epsilon(0.01));
+}
+
+TEST_CASE("a group takes as many spares as it has nodes") {
+  RunInput in = simple_run(1, {300, 0, 0}, 0);
+  FailureClass failure = clockwork(1000, Action::swap);
+  failure.domain = Domain::group;
+  failure.size = 3;
+  failure.repair = Seconds(30 * kDay);
+  in.failures.classes = {failure};
+  in.recovery.policy = find_recovery_policy("hot_spare");
+  in.recovery.spares = 2;
+  in.window = Seconds(1100);
+  CHECK(seconds_in(simulate_run(in, 1, 0), Bucket::wait_for_spare) == Approx(100).epsilon(1e-6));
+}
+
+TEST_CASE("copies in memory lose less, and not at all when they are lost with their group") {
+  RunInput in = simple_run(1, {3600, 0, 0}, 0);
+  in.failures.classes = {test::job_failure(EventRate(1 / kDay))};
+  in.window = Seconds(500 * kDay);
+  const auto lost = [](const RunInput& input) {
+    const RunSummary s = test::trials(input, 40);
+    return s.ledger[static_cast<std::size_t>(Bucket::recomputed)] * 500 * kDay / s.unplanned.mean;
+  };
+  const double durable_only = lost(in);
+  in.checkpoint.levels.insert(in.checkpoint.levels.begin(),
+                              {"memory", Seconds(60), Seconds(0), Seconds(0), Seconds(0), 0.95});
+  // 0.95 of the events lose 30 s, the others half an hour: 4.5's sum q_l tau_l / 2 = 118.5 s.
+  CHECK(durable_only == Approx(1800).epsilon(0.02));
+  CHECK(lost(in) == Approx(0.95 * 30 + 0.05 * 1800).epsilon(0.05));  // 1,000 remote events: 3 % of 90 s
+  in.failures.classes[0].domain = Domain::group;
+  CHECK(lost(in) == Approx(1800).epsilon(0.02));
+}
+
+TEST_CASE("elastic training goes on slower with the lost replica out, and books the excess") {
+  // One failure at 1,000 (work 970, at a step boundary to nanoseconds): stall 30, replica back after 500 s.
+  // 500 s at pace 4/3: 375 of work and 125 of deficit (saves of 0 s). Rejoin 60.
+  RunInput in = simple_run(1, {300, 0, 0}, 0);
+  in.scale.replicas = 4;
+  FailureClass failure = clockwork(1000, Action::reset);
+  failure.domain = Domain::node;
+  in.failures.classes = {failure};
+  in.recovery.policy = find_recovery_policy("elastic");
+  in.recovery.times.start = 530_s;
+  in.recovery.stall = 30_s;
+  in.recovery.rejoin = 60_s;
+  in.recovery.max_lost = 1;
+  in.window = Seconds(1700);
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(seconds_in(r, Bucket::restart) == Approx(90).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::elastic_deficit) == Approx(125).epsilon(1e-6));
+  CHECK(seconds_in(r, Bucket::recomputed) < 1.001);  // at most the current step
+  CHECK(seconds_in(r, Bucket::checkpoint) == 0);
+}
+
+TEST_CASE("measured step times with lost replicas are used where they are given") {
+  RunInput in = simple_run(1, {300, 0, 0}, 0);
+  in.steps.phases[0].with_lost = {Seconds(1.25)};
+  in.scale.replicas = 4;
+  FailureClass failure = clockwork(1000, Action::reset);
+  failure.domain = Domain::node;
+  in.failures.classes = {failure};
+  in.recovery.policy = find_recovery_policy("elastic");
+  in.recovery.times.start = to_clock(Seconds(10 * kDay));
+  in.recovery.max_lost = 1;
+  in.window = Seconds(1500);
+  CHECK(seconds_in(simulate_run(in, 1, 0), Bucket::elastic_deficit) ==
+        Approx(100).epsilon(1e-6));  // 500 (1 - 1/1.25)
+}
+
+TEST_CASE("time never runs backwards and no nanosecond is missing, for every policy") {
+  for (const RecoveryPolicy& policy : recovery_policies()) {
+    RecoverySettings recovery;
+    recovery.policy = policy.name;
+    RunInput in;
+    in.steps.phases = {{20000, Seconds(3.3), {}}, {60000, Seconds(7.1), {}}};
+    in.scale = {512, 8, 32, 70e9};
+    in.failures = test::library_failures("default");
+    FailureClass slow = test::job_failure(EventRate(1 / kDay), Action::slow);
+    slow.slowdown = 1.3;
+    slow.duration = Seconds(72 * kMinute);
+    in.failures.classes.push_back(slow);
+    in.checkpoint = with_memory_level(
+        resolve(CheckpointSettings{}, in.scale, unplanned_rate(in.failures, in.scale)), recovery);
+    in.recovery = resolve(recovery, in.scale, in.failures);
+    CAPTURE(policy.name);
+    REQUIRE(problems(in).empty());
+    for (std::uint64_t trial = 0; trial < 5; ++trial) {
+      std::vector<RunSpan> spans;
+      const RunResult r = simulate_run(in, 11, trial, &spans);
+      Ledger again{};
+      Time last{};
+      for (const RunSpan& span : spans) {
+        CHECK(span.begin == last);
+        CHECK(span.end > span.begin);
+        last = span.end;
+        again[static_cast<std::size_t>(span.bucket)] += span.end - span.begin;
+      }
+      CHECK(last - Time{} == r.wall);
+      CHECK(again == r.ledger);
+      CHECK(r.finished);
+      CHECK(r.of(Bucket::useful) == ideal_time(in.steps));  // every step is kept exactly once
+    }
+  }
+}
+
+TEST_CASE("jumping over equal cycles changes nothing: a trace of spans is the same run") {
+  // With a second level whose interval is 5 times the first's, cycles are cut short; with it far away they
+  // are not. Both runs must agree when the second level costs nothing and covers nothing new.
+  RunInput in = simple_run(200000, {60, 1, 0}, 120);
+  in.failures.classes = {test::job_failure(EventRate(1 / (3 * kHour)))};
+  RunInput cut = in;
+  cut.checkpoint.levels = {in.checkpoint.levels[0], in.checkpoint.levels[0]};
+  cut.checkpoint.levels[1].interval = Seconds(300);
+  cut.checkpoint.levels[1].block = Seconds(0);
+  for (std::uint64_t trial = 0; trial < 20; ++trial) {
+    const RunResult a = simulate_run(in, 5, trial), b = simulate_run(cut, 5, trial);
+    // The last save is the durable level's: 1 s in the first run, 0 s in the second.
+    CHECK(a.wall - b.wall == 1_s);
+    CHECK(a.of(Bucket::recomputed) == b.of(Bucket::recomputed));
+  }
+}
+
+TEST_CASE("the history of saves forgets what was not durable and what is corrupt") {
+  SaveHistory history;
+  CHECK(history.newest() == 0_s);
+  history.add(100_s, Time{} + 110_s, 5, 100_s, 110_s);  // work 100 .. 500, durable at 110 .. 550
+  CHECK(history.newest() == 500_s);
+  history.drop_unfinished(Time{} + 440_s);
+  CHECK(history.newest() == 400_s);
+  history.drop_after(399_s);
+  CHECK(history.newest() == 300_s);
+  history.drop_unfinished(Time{} + 100_s);
+  CHECK(history.newest() == 0_s);
+}
+
+TEST_CASE("runs that cannot be simulated are told in sentences") {
+  RunInput in = simple_run(10, {1, 2, 0}, 0);
+  CHECK(problems(in).at(0) ==
+        "the durable checkpoint interval 1 s is shorter than its blocking time 2 s; save at most "
+        "every 2 s");
+  in = simple_run(10, {10, 2, 0}, 0);
+  in.steps.phases.clear();
+  CHECK(problems(in).at(0) == "the run has no steps");
+  in = simple_run(10, {10, 2, 0}, 0);
+  in.steps.phases[0].steps = 1'000'000'000;
+  CHECK(problems(in).at(0) == "the run takes more than 10 years even without failures");
+}
