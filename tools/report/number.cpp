@@ -74,7 +74,9 @@ std::string fixed(double value, int decimals) {
 std::string number(double value, int significant) {
   if (!std::isfinite(value)) return "-";
   if (value == 0) return "0";
-  const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(value))));
+  const std::string rounded =
+      fmt::format("{:.{}e}", value, significant - 1);  // 999.96 has the magnitude of 1000
+  const int magnitude = std::stoi(rounded.substr(rounded.find('e') + 1));
   if (magnitude < -4 || magnitude >= 15) return fmt::format("{:.{}g}", value, significant);
   if (value == std::floor(value) && magnitude < significant) return fixed(value, 0);  // 8, not 8.000
   return fixed(value, std::max(0, significant - 1 - magnitude));
