@@ -245,6 +245,8 @@ void slow_down(const Fabric& fabric, const Spread& spread, double load, GroupLin
 
 // ---- algorithms -----------------------------------------------------------------------------------------
 
+constexpr double kTreeEfficiency = 0.92;  // of a ring's bandwidth: NCCL 2.30, src/graph/tuning.cc
+
 struct Rates {
   Bandwidth intra, inter, pairwise, in_switch;
 };
@@ -260,6 +262,7 @@ Seconds ring_latency(const GroupLinks& links) {
   return (links.ranks - links.domains) * links.intra_latency + (links.domains - 1) * links.inter_latency;
 }
 
+// Inside a domain NCCL's trees are chains.
 Seconds tree_latency(const GroupLinks& links) {
   return 2.0 * ((links.ranks_per_domain - 1) * links.intra_latency + links.tree_depth * links.inter_latency);
 }
@@ -303,9 +306,7 @@ Seconds latency_term(Collective collective, Algorithm algorithm, const GroupLink
     case Algorithm::nvls:
       return links.in_switch_latency;
     case Algorithm::double_tree:
-      return links.domains > 1 ? tree_latency(links)
-                               : closed_form(collective, algorithm, links.ranks, links.intra_latency,
-                                             Bytes(0), links.intra);
+      return tree_latency(links);
     case Algorithm::hierarchical:
       return links.in_switch_reduction
                  ? links.in_switch_latency + 2.0 * links.tree_depth * links.inter_latency
@@ -366,8 +367,9 @@ CollectiveCost Network::collective(Collective collective, Bytes size, const Grou
   CollectiveCost best;
   bool first = true;
   for (const Algorithm algorithm : applicable(collective, links)) {
+    const double efficiency = algorithm == Algorithm::double_tree ? kTreeEfficiency : 1;
     const Seconds time = fixed + latency_term(collective, algorithm, links) +
-                         bandwidth_term(collective, algorithm, links, reached, size);
+                         bandwidth_term(collective, algorithm, links, reached, size) / efficiency;
     if (!first && time >= best.time) continue;
     first = false;
     best = {time, algorithm, bandwidth_term(collective, algorithm, links, nominal, size)};

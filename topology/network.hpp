@@ -2,7 +2,7 @@
 // (network: alpha_beta). A group of ranks is looked at once; its links then price any collective and size.
 // Over N domains with g ranks each, NCCL's rings run g channels, each through a NIC of its own:
 //   ring          bandwidth min(intra, g inter), steps (n-N) intra + (N-1) inter, twice for an all-reduce
-//   double tree   2 ((g-1) intra + ceil(log2 N) inter) + 2 S/b       [NCCL tuning.cc: its latency terms]
+//   double tree   2 ((g-1) intra + ceil(log2 N) inter) + 2 S/b at 0.92 of the ring's rate  [NCCL tuning.cc]
 //   hierarchical  with in-switch reduction the slower of NVLS inside and a double tree of S/g outside,
 //   pipelined;
 //                 without it reduce-scatter, all-reduce of S/g, all-gather one after the other

@@ -64,6 +64,18 @@ std::vector<int> hops_to(const Graph& graph, Vertex goal, Vertex start) {
   return hops;
 }
 
+// Of equally short ways, a NIC is left to those who leave the node: GPUs that share one do not talk through
+// it, and other rails are reached over a peer GPU (NCCL's PXN).
+void prefer_scale_up(const Graph& graph, std::vector<LinkId>& nearer) {
+  const auto kind_behind = [&](LinkId link) {
+    const auto to = graph.links[static_cast<std::size_t>(link.value)].to.value;
+    return graph.kinds[static_cast<std::size_t>(to)];
+  };
+  const auto to_nic = [&](LinkId link) { return kind_behind(link) == VertexKind::nic; };
+  if (!std::all_of(nearer.begin(), nearer.end(), to_nic))
+    nearer.erase(std::remove_if(nearer.begin(), nearer.end(), to_nic), nearer.end());
+}
+
 std::optional<Route> walk(const Graph& graph, Vertex start, Vertex goal, std::uint64_t hash) {
   const std::vector<int> hops = hops_to(graph, goal, start);
   if (hops[start] == kFar) return std::nullopt;
@@ -75,6 +87,7 @@ std::optional<Route> walk(const Graph& graph, Vertex start, Vertex goal, std::ui
     for (auto edge = begin; edge != end; ++edge)
       if (Healthy{&graph}(*edge) && hops[target(*edge, graph.adjacency)] == hops[at] - 1)
         nearer.emplace_back(boost::get(boost::edge_index, graph.adjacency, *edge));
+    prefer_scale_up(graph, nearer);
     hash = splitmix64(hash);
     const LinkId chosen = nearer.at(static_cast<std::size_t>(hash % nearer.size()));
     route.links.push_back(chosen);

@@ -1,0 +1,164 @@
+#include "topology/hardware.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/topology/library.hpp"
+
+using namespace runcast;
+
+namespace {
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(RUNCAST_SOURCE_DIR) + "/scenarios/library/" + folder))
+    names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+// The first line of what a changed library file is told; "" when it is accepted.
+template <class Read>
+std::string complaint(const std::string& folder, const std::string& name, const std::string& from,
+                      const std::string& to, Read read) {
+  try {
+    auto document = Document::parse(replaced(text_of(library_path(folder, name)), from, to), "x.yaml");
+    read(document.root());
+    document.finish();
+  } catch (const ConfigError& error) {
+    const std::string what = error.what();
+    return what.substr(0, what.find('\n'));
+  }
+  return "";
+}
+
+std::string gpu_complaint(const std::string& from, const std::string& to) {
+  return complaint("hardware/gpus", "h100", from, to, [](Section section) { read_gpu(section); });
+}
+std::string node_complaint(const std::string& from, const std::string& to) {
+  return complaint("hardware/nodes", "hgx-h100", from, to, [](Section section) {
+    section.text("gpu");
+    read_node(section, GpuSpec{});
+  });
+}
+std::string fabric_complaint(const std::string& from, const std::string& to) {
+  return complaint("fabrics", "llama3-roce", from, to, [](Section section) { read_fabric(section); });
+}
+
+}  // namespace
+
+TEST_CASE("every GPU of the library reads, under the name of its file") {
+  const auto names = names_in("hardware/gpus");
+  CHECK(names.size() >= 22);
+  for (const std::string& name : names) CHECK(load_gpu(name).name == name);
+}
+
+TEST_CASE("every node of the library reads, under the name of its file") {
+  const auto names = names_in("hardware/nodes");
+  CHECK(names.size() >= 20);
+  for (const std::string& name : names) CHECK(load_node(name).name == name);
+}
+
+TEST_CASE("every fabric of the library reads, under the name of its file") {
+  const auto names = names_in("fabrics");
+  CHECK(names.size() >= 6);
+  for (const std::string& name : names) CHECK(load_fabric(name).name == name);
+}
+
+// A line with a digit in its value must say where it comes from; keys that are names or titles need not.
+TEST_CASE("every number of the library has its source on its line") {
+  for (const std::string folder : {"hardware/gpus", "hardware/nodes", "fabrics"})
+    for (const std::string& name : names_in(folder)) {
+      std::ifstream file(library_path(folder, name));
+      for (std::string line; std::getline(file, line);) {
+        const auto colon = line.find(": ");
+        if (colon == std::string::npos || line.starts_with("#")) continue;
+        const std::string key =
+            line.substr(line.find_first_not_of(" -"), colon - line.find_first_not_of(" -"));
+        if (key == "name" || key == "gpu" || key == "architecture" || key == "notes") continue;
+        const std::string value = line.substr(colon + 2, line.find('#') - colon - 2);
+        CAPTURE(folder + "/" + name + ": " + line);
+        if (value.find_first_of("0123456789") != std::string::npos)
+          CHECK(line.find("  # ") != std::string::npos);
+      }
+    }
+}
+
+// Dense figures of the datasheet and the usable memory, in base units.
+TEST_CASE("the H100 of the library is the datasheet's") {
+  const GpuSpec gpu = load_gpu("h100");
+  CHECK(gpu.sms == 132);
+  CHECK(gpu.peak.bf16.value == doctest::Approx(989.4e12).epsilon(1e-12));
+  CHECK(gpu.peak.fp8.value == doctest::Approx(1978.9e12).epsilon(1e-12));
+  CHECK(gpu.peak.nvfp4.value == 0);
+  CHECK(in_gib(gpu.capacity) == doctest::Approx(79.3).epsilon(1e-12));
+  CHECK(gpu.memory_bandwidth.value == doctest::Approx(3.35e12).epsilon(1e-12));
+  CHECK(gpu.kernels.gemm_prologue_k.bf16 == doctest::Approx(128 * 2.6).epsilon(1e-12));
+  const NodeSpec node = load_node("hgx-h100");
+  CHECK(node.nic.bandwidth.value == doctest::Approx(50e9).epsilon(1e-12));
+  CHECK(node.scale_up.bandwidth.value * node.scale_up.efficiency == doctest::Approx(360e9).epsilon(1e-3));
+}
+
+// accuracy study: 225 A100, 360 H100/H200, 165 H800, 670 Blackwell GB/s.
+TEST_CASE("large rings reach the measured bus bandwidth of each NVLink generation") {
+  const auto reached = [](const char* name) {
+    const NodeSpec node = load_node(name);
+    return node.scale_up.bandwidth.value * node.scale_up.efficiency / 1e9;
+  };
+  CHECK(reached("dgx-a100-80") == doctest::Approx(225).epsilon(0.002));
+  CHECK(reached("hgx-h200") == doctest::Approx(360).epsilon(0.002));
+  CHECK(reached("hgx-h800") == doctest::Approx(165).epsilon(0.002));
+  CHECK(reached("hgx-b200") == doctest::Approx(670).epsilon(0.002));
+  CHECK(reached("gb300-nvl72") == doctest::Approx(670).epsilon(0.002));
+}
+
+TEST_CASE("a GPU out of range is refused at the place of the value") {
+  CHECK(gpu_complaint("sms: 132", "sms: 0") == "x.yaml:5:6: 'sms' must be a count of at least 1");
+  CHECK(gpu_complaint("memory_efficiency: 0.95", "memory_efficiency: 1.2") ==
+        "x.yaml:32:22: 'memory_efficiency' is a fraction of the nominal: more than 0, at most 1");
+  CHECK(gpu_complaint("idle_power: 105 W", "idle_power: 1 kW") ==
+        "x.yaml:16:13: 'idle_power' must not be more than 'tdp'");
+  CHECK(gpu_complaint("    fp8: 0.71", "    mxfp8: 0.71") ==
+        "x.yaml:20:3: 'gemm_efficiency' has no 'fp8' though 'peak' has one");
+  CHECK(gpu_complaint("tdp: 700 W", "tdp: -700 W").find("x.yaml:15:6: ") == 0);
+}
+
+TEST_CASE("a misspelt key of the hardware is told with the right one") {
+  CHECK(gpu_complaint("tdp: 700 W", "tdp: 700 W\nidle_powr: 3 W") ==
+        "x.yaml:16:1: unknown key 'idle_powr', did you mean 'idle_power'?");
+}
+
+TEST_CASE("a node whose domain its GPUs cannot fill is refused") {
+  CHECK(node_complaint("  kind: nvswitch", "  kind: nvswitch\n  domain: 12") ==
+        "x.yaml:8:11: 'domain' of 12 GPUs is neither a multiple nor a divisor of the 8 GPUs of a node");
+  CHECK(node_complaint("kind: nvswitch", "kind: nvswich").find("x.yaml:7:9: ") == 0);
+  CHECK(node_complaint("  count: 8", "  count: 0") == "x.yaml:16:10: 'count' must be a count of at least 1");
+}
+
+TEST_CASE("tiers that do not nest are refused") {
+  CHECK(fabric_complaint("nodes: 384", "nodes: 3") ==
+        "x.yaml:10:12: 'nodes' must be a multiple of the 2 nodes of the tier below");
+  CHECK(fabric_complaint("nodes: 384", "nodes: 0") ==
+        "x.yaml:15:12: 'nodes' is below a tier that already joins all nodes");
+  CHECK(fabric_complaint("oversubscription: 7", "oversubscription: 0") ==
+        "x.yaml:11:23: 'oversubscription' is bandwidth in over bandwidth out: more than 0, at most 100");
+  CHECK(fabric_complaint("kind: clos", "kind: none") ==
+        "x.yaml:4:1: 'tiers' must be left out for kind 'none'");
+}
