@@ -313,9 +313,10 @@ void add_states(StageMemory& memory, const RankParameters& p, const Layout& l, c
 }
 
 // Whole weights and gradients that sharded ones need for a while. Weights: the layer at work and the one
-// fetched ahead, and embedding or head. Gradients: with one chunk a rank they leave layer by layer after each
-// micro-batch, one filled while one is reduced; with several, a chunk's gradients are gathered over its group
-// of consecutive micro-batches and all of the chunk is whole.
+// fetched ahead, and embedding or head. Gradients: without a pipeline, and in ZeRO-3, they leave layer by
+// layer after each micro-batch, one filled while one is reduced; in a pipeline ZeRO-2 sums a chunk's
+// gradients over its group of micro-batches before it reduces them (training_step), so that all of the chunk
+// is whole.
 Bytes shard_buffers(const Model& m, const Layout& l, const TrainingSpec& t, const ScheduleSpec& spec,
                     const SoftwareProfile& profile, const std::vector<int>& stages, double embedding) {
   double layer = 0, chunk = 0;
@@ -331,8 +332,9 @@ Bytes shard_buffers(const Model& m, const Layout& l, const TrainingSpec& t, cons
   }
   double bytes = 0;
   if (t.sharding.shards_parameters()) bytes += t.precision->weight_bytes * (2 * layer + embedding);
+  const bool whole_chunk = l.pipeline > 1 && !t.sharding.shards_parameters();
   if (t.sharding.shards_gradients())
-    bytes += gradient_bytes(t, profile) * (stages.size() > 1 ? chunk : std::min(2 * layer, chunk));
+    bytes += gradient_bytes(t, profile) * (whole_chunk ? chunk : std::min(2 * layer, chunk));
   return Bytes(bytes);
 }
 

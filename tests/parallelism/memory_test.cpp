@@ -417,6 +417,23 @@ TEST_CASE("ZeRO-3 pays for two gathered layers, embedding and head, and two laye
         doctest::Approx(2 * (2 * layer + ends) + 4 * 2 * layer).epsilon(1e-9));
 }
 
+// 8 layers a stage, fp32: one chunk of 8 with 1F1B, of 4 with two virtual stages.
+TEST_CASE("ZeRO-2 in a pipeline holds the whole gradients of one chunk") {
+  Case c = bf16_case("llama3-8b", 8192);
+  c.layout.pipeline = 4;
+  c.layout.data = 8;
+  const auto extra = [&c] {
+    c.training.sharding.kind = Sharding::Kind::zero1;
+    const Bytes before = c.report().stages[1].buffers;
+    c.training.sharding.kind = Sharding::Kind::zero2;
+    return (c.report().stages[1].buffers - before).value;
+  };
+  CHECK(extra() == doctest::Approx(4 * 8 * 218112000.0).epsilon(1e-9));
+  c.schedule = "interleaved_1f1b";
+  c.virtual_stages = 2;
+  CHECK(extra() == doctest::Approx(4 * 4 * 218112000.0).epsilon(1e-9));
+}
+
 // Mixtral 8x7B, tensor 2, expert 4, data 4: 2 x 4 ranks = expert 4 x expert data 2. A rank holds 2 experts a
 // layer.
 TEST_CASE("experts are cut by their own grid and sharded by expert_data") {
