@@ -32,7 +32,12 @@ constexpr std::array kExplainOptions = {
     Option{"result", 0, "FILE", "a result (--format json) whose value of the term is shown"}};
 
 const std::array kCommands = {
-    Command{"run", "one step, the whole run with failures, and what it costs", "SCENARIO", 1, 1, true,
+    Command{"run",
+            "one step, the whole run with failures, and what it costs",
+            "SCENARIO",
+            1,
+            1,
+            true,
             {},
             "Simulates one optimizer step, then the run of weeks with failures and recovery, and prices it.\n"
             "Exit status 1 when the scenario does not fit into GPU memory.\n\n"
@@ -40,7 +45,12 @@ const std::array kCommands = {
             "  runcast run my.yaml --set layout.tensor=4 --assert 'step.mfu > 0.38'\n"
             "  runcast run my.yaml -o result.json\n",
             run_command},
-    Command{"step", "one optimizer step: time, breakdown, bubble, MFU, memory", "SCENARIO", 1, 1, true,
+    Command{"step",
+            "one optimizer step: time, breakdown, bubble, MFU, memory",
+            "SCENARIO",
+            1,
+            1,
+            true,
             {},
             "Where the time of one step goes on the rank that ends last, both definitions of the bubble, "
             "what is\n"

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "sim/config.hpp"
@@ -15,6 +16,18 @@ using Json = nlohmann::ordered_json;
 
 std::string joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ", "));
+}
+
+// "hardware/gpus", or "hardware" for everything under it.
+std::vector<std::string> folders_of_kind(const std::vector<std::string>& folders, const std::string& kind) {
+  std::vector<std::string> found;
+  std::copy_if(folders.begin(), folders.end(), std::back_inserter(found),
+               [&](const std::string& folder) { return folder == kind || folder.starts_with(kind + "/"); });
+  if (!found.empty()) return found;
+  const std::string near = nearest_name(kind, folders);
+  throw ConfigError(fmt::format("list: unknown kind '{}'{}; the kinds are {}", kind,
+                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+                                joined(folders)));
 }
 
 const LibraryEntry& entry_named(const Library& library, const std::string& name) {
@@ -39,17 +52,12 @@ const LibraryEntry& entry_named(const Library& library, const std::string& name)
 
 Answer list_command(const Invocation& invocation) {
   const auto& words = invocation.arguments.positionals;
-  const std::vector<std::string> folders = invocation.library.folders();
-  if (!words.empty() && std::find(folders.begin(), folders.end(), words.front()) == folders.end()) {
-    const std::string near = nearest_name(words.front(), folders);
-    throw ConfigError(fmt::format("list: unknown kind '{}'{}; the kinds are {}", words.front(),
-                                  near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
-                                  joined(folders)));
-  }
+  const std::vector<std::string> folders = words.empty()
+                                               ? invocation.library.folders()
+                                               : folders_of_kind(invocation.library.folders(), words.front());
   Json rows = Json::array();
   std::string out;
   for (const std::string& folder : folders) {
-    if (!words.empty() && words.front() != folder) continue;
     Columns table;
     table.column("", Columns::Align::left);
     table.column("", Columns::Align::left);

@@ -115,7 +115,7 @@ std::string checkpoint_part(const Json& document, const Style& style) {
   add("young_s", "Young");
   add("daly_s", "Daly");
   add("mttf_s", "mean time to failure");
-  out += "\n";
+  out += "\n  closed form, unplanned failures alone; the run above is simulated\n";
   const Json& curve = part_of(checkpoint, "curve");
   if (!curve.is_array() || curve.empty()) return out;
   double worst = 1;
