@@ -109,7 +109,7 @@ TEST_CASE("every policy of the table has a name, a sentence and a function") {
   for (const RecoveryPolicy& policy : recovery_policies()) {
     CHECK(!policy.name.empty());
     CHECK(policy.sentence.size() > 20);
-    CHECK(policy.timeline != nullptr);
+    CHECK((policy.timeline != nullptr));
     CHECK(find_recovery_policy(policy.name) == &policy);
   }
   CHECK(find_recovery_policy("prayer") == nullptr);
