@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "failures/monte_carlo.hpp"
@@ -12,6 +15,8 @@ namespace runcast {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t kDefaultTrials = 200;   // the mean of days to about 0.1 % on a 54-day run
 
 double seconds(Duration d) { return to_seconds(d).value; }
 
@@ -132,27 +137,48 @@ Json checkpoint_json(const Scenario& s, const RunInput& in) {
   return json;
 }
 
+Json causes_json(const RunSummary& result) {
+  Json causes = Json::array();
+  for (const ClassEvents& c : result.events) causes.push_back({{"name", c.name}, {"interruptions", c.mean}});
+  return causes;
+}
+
+// Trials run on their own threads; this one tells how far they are.
+RunSummary run_trials(const RunInput& in, const ExperimentOptions& options) {
+  MonteCarloOptions mc;
+  mc.seed = options.seed;
+  mc.threads = options.threads;
+  mc.trials = options.trials.value_or(kDefaultTrials);
+  if (!options.progress) return monte_carlo(in, mc);
+  std::atomic<std::int64_t> done{0};
+  mc.progress = &done;
+  std::future<RunSummary> future = std::async(std::launch::async, [&] { return monte_carlo(in, mc); });
+  while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) options.progress(done, mc.trials);
+  return future.get();
+}
+
 struct RunOutcome {
   Json run, cost;
 };
 
 RunOutcome run_outcome(const Scenario& s, const StepExperiment& step, const ExperimentOptions& options) {
   const RunInput in = run_input(s, step_times(s, step, options.seed));
-  const MonteCarloResult result = monte_carlo(in, {options.seed, options.trials.value_or(200), options.threads, options.progress});
+  const RunSummary result = run_trials(in, options);
   Json ledger;
   for (std::size_t b = 0; b < kBuckets; ++b) ledger[std::string(kBucketNames[b])] = result.ledger[b];
   RunOutcome out;
-  Summary days = result.wall_days;
-  out.run = {{"ideal_days", in_days(to_seconds(ideal_time(in.steps)))},
-             {"days", summary_json(days)},
+  out.run = {{"ideal_days", result.ideal_days},
+             {"days", summary_json(result.days)},
              {"goodput", summary_json(result.goodput)},
              {"interruptions", summary_json(result.interruptions)},
              {"ledger", std::move(ledger)},
              {"trials", result.trials},
+             {"unfinished", result.unfinished},
+             {"causes", causes_json(result)},
              {"gpus", s.layout.world()},
              {"checkpoint", checkpoint_json(s, in)}};
   const double spares = in.recovery.policy->supply == Supply::spares ? static_cast<double>(in.recovery.spares) : 0;
-  const RunCost cost = cost_of(s.economics, s.node, s.layout.world(), spares, Seconds(days.mean * kDay));
+  const RunCost cost = cost_of(s.economics, s.node, s.layout.world(), spares, Seconds(result.days.mean * kDay));
   const bool priced = s.economics.gpu_hour.value > 0;
   out.cost = {{"usd", priced ? Json(cost.dollars.value) : Json(nullptr)},
               {"gpu_hours", cost.gpu_hours},
