@@ -66,11 +66,13 @@ class Section {
   bool flag(std::string_view key, bool fallback);      // true | false only
   double number(std::string_view key);                 // plain, finite; a percentage is written 0.05
   double number(std::string_view key, double fallback);
-  std::int64_t count(std::string_view key);            // "8", "15.6T", "252M tokens", "1_000"; never octal
+  // "8", "15.6T", "252M tokens", "1_000"; k K M B G T P (B is 1e9), Ki Mi Gi Ti; never octal, never negative.
+  std::int64_t count(std::string_view key);
   std::int64_t count(std::string_view key, std::int64_t fallback);
   // A count, or the word (missing means the word too): `pipeline: auto`.
   std::optional<std::int64_t> count_or_word(std::string_view key, std::string_view word);
 
+  // Quantities are finite and not negative. A week is 7 days, a month 30, a year 365.
   Bytes bytes(std::string_view key);                   // B kB MB GB TB PB, KiB MiB GiB TiB
   Bytes bytes(std::string_view key, Bytes fallback);
   Bandwidth bandwidth(std::string_view key);           // B/s kB/s .. TB/s, KiB/s .. TiB/s, bps kbps Mbps Gbps Tbps
@@ -133,10 +135,12 @@ class Document {
 
   // "layout.tensor=4": replaces or adds one value before it is read; the right side is YAML ("[a, b]" works,
   // "failures.classes[0].rate=..." addresses a list). Errors about it are located at `--set layout.tensor=4`.
-  // Throws ConfigError for text that is no assignment.
+  // Throws ConfigError for text that is no assignment; a path through a value, or past the end of a list, is
+  // collected for finish(). An index one past the end appends; nothing on the right side takes a value away.
   void set(std::string_view assignment);
 
   Section root();
+  // Call it after all reading: a required key that is missing may turn out to be one that is misspelt.
   // Reports every key that was not read, then throws one ConfigError that holds all errors in file order.
   void finish();
   bool ok() const;

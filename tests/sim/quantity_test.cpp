@@ -34,9 +34,9 @@ TEST_CASE("units of time") {
       {"5 minutes", 300}, {"2 hours", 7200},  {"5min", 300},        {" 5  min ", 300},  {"1_000 s", 1000},
       {"1.5e3 s", 1500},  {"+3 s", 3},        {"1e-3 s", 1e-3},     {"1. s", 1},        {"1E+2 s", 100},
   };
-  for (const auto& [text, seconds] : rows) {
-    CAPTURE(text);
-    CHECK(parse_seconds(text, "x").value == seconds);
+  for (const auto& row : rows) {
+    CAPTURE(row.first);
+    CHECK(parse_seconds(row.first, "x").value == row.second);
   }
 }
 
@@ -100,11 +100,11 @@ TEST_CASE("counts take suffixes and nouns, are never octal, and are exact") {
       {"9.007199254740993P", 9'007'199'254'740'993},  // 2^53 + 1: no double holds it
       {"10000000000000000000e-18", 10},
   };
-  for (const auto& [text, count] : rows) {
-    CAPTURE(text);
-    const auto r = read_count(text);
+  for (const auto& row : rows) {
+    CAPTURE(row.first);
+    const auto r = read_count(row.first);
     CHECK(r.problem == "");
-    CHECK(r.value == count);
+    CHECK(r.value == row.second);
   }
 }
 
