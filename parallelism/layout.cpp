@@ -1,3 +1,4 @@
+// The rank grid and the rules by which degrees divide a model and a cluster.
 #include "parallelism/layout.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Counting parameters and FLOPs; formulas as in the header.
 #include "parallelism/model.hpp"
 
 #include <fmt/format.h>

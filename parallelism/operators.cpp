@@ -1,3 +1,4 @@
+// Writes the operator lists of a layer: each forward part is given once, its backward parts follow from it.
 #include "parallelism/operators.hpp"
 
 #include <algorithm>

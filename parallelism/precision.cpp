@@ -1,3 +1,4 @@
+// The table of number formats.
 #include "parallelism/precision.hpp"
 
 #include <array>

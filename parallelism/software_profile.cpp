@@ -1,3 +1,4 @@
+// Reading of a software profile; the meaning of each key is in the header.
 #include "parallelism/software_profile.hpp"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Prices operator lists with the kernel model and the network, and adds layers up to stages.
 #include "parallelism/stage_cost.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Reading of the training and schedule sections, with the rules between their keys.
 #include "parallelism/training.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// The step: costs in clock time, the pipeline with its data-parallel streams, and the accounts of the last rank.
 #include "parallelism/training_step.hpp"
 
 #include <algorithm>

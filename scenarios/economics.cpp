@@ -1,3 +1,4 @@
+// Prices, power and carbon of a run; formulas as in the header.
 #include "scenarios/economics.hpp"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Builds cluster, step, memory and run from a scenario, and writes what they say as JSON.
 #include "scenarios/experiment.hpp"
 
 #include <fmt/format.h>

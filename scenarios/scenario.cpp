@@ -1,3 +1,4 @@
+// Composes the readers of all folders into one scenario and holds the rules that cross them.
 #include "scenarios/scenario.hpp"
 
 #include <fmt/format.h>
