@@ -75,6 +75,7 @@ Answer run_command(const Invocation&);
 Answer step_command(const Invocation&);
 Answer goodput_command(const Invocation&);
 Answer memory_command(const Invocation&);
+Answer calibrate_command(const Invocation&);
 Answer init_command(const Invocation&);
 Answer list_command(const Invocation&);
 Answer show_command(const Invocation&);
