@@ -111,6 +111,33 @@ TEST_CASE("a planned stop saves first and loses nothing") {
   CHECK(r.planned == 1);
 }
 
+TEST_CASE("a failure after a planned stop loses only what was done since") {
+  // Stop at 500 with work 490, training again at 570; up-time 600 is wall 660: work 580, back to 490, not to
+  // 300.
+  RunInput in = simple_run(1, {300, 10, 0}, 10);
+  FailureClass planned = clockwork(500, Action::planned);
+  planned.duration = Seconds(60);
+  in.failures.classes = {planned, clockwork(600)};
+  in.window = Seconds(900);
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(r.planned == 1);
+  CHECK(r.unplanned == 1);
+  CHECK(std::abs(seconds_in(r, Bucket::recomputed) - 90) <
+        1.001);  // the clockwork may fall just past a step's end
+}
+
+TEST_CASE("a corruption is gone when a failure rolls back to before its onset") {
+  // Onset at 1,000 (work 970), failure at 1,010: back to the save of 900. Nothing is found at 1,400.
+  RunInput in = simple_run(1, {300, 10, 0}, 100);
+  FailureClass corruption = clockwork(1000, Action::corrupt);
+  corruption.detect = Seconds(400);
+  in.failures.classes = {corruption, clockwork(1010)};
+  in.window = Seconds(2000);
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(r.unplanned == 1);
+  CHECK(seconds_in(r, Bucket::sdc) == 0);
+}
+
 TEST_CASE("silent corruption rolls back to before its onset, not to the newest save") {
   // Onset at 1,000 (work 970), found at 1,400: work 1,360, with a save of 1,200 that holds the corruption.
   // Back to 900; restart until 1,500; 460 of replay and one save until 1,970; 80 more.
