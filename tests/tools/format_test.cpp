@@ -50,6 +50,13 @@ TEST_CASE("csv and jsonl of a table are its rows, with the columns of all of the
         "{\"id\":\"a,b\",\"error\":0.5}\n{\"id\":\"say \\\"x\\\"\",\"note\":\"two\\nlines\"}\n");
 }
 
+TEST_CASE("in a table, maps inside a row become columns of their own, and lists of values one cell") {
+  const Json document = {{"rows",
+                          {{{"id", "a"}, {"b", {{"x", 1}, {"y", 2}}}, {"set", {"p=1", "q=2"}}},
+                           {{"id", "c"}, {"b", {{"y", 3}}}}}}};
+  CHECK(as_csv(document) == "id,b.x,b.y,set\na,1,2,p=1; q=2\nc,,3,\n");
+}
+
 TEST_CASE("markdown has a table for each part, and a bar inside a cell does not end it") {
   const Json document = {
       {"mape", 0.5}, {"rows", {{{"id", "a|b"}, {"error", 0.25}}}}, {"step", {{"time_s", 2}}}};

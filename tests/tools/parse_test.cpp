@@ -57,7 +57,7 @@ TEST_CASE("the help of every command shows its usage and all of its options") {
     CAPTURE(command.name);
     CHECK(text.starts_with("usage: runcast " + std::string(command.name)));
     CHECK(text.find("--format FORMAT") != std::string::npos);
-    CHECK((text.find("--seed N") != std::string::npos) == command.simulates);
+    CHECK((text.find("--set KEY=VALUE") != std::string::npos) == command.simulates);
     for (const Option& option : command.options)
       CHECK(text.find("--" + std::string(option.name)) != std::string::npos);
   }

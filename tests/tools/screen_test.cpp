@@ -113,7 +113,7 @@ TEST_CASE("predictions are shown with signed errors, and what was skipped with i
     "skipped": [{"id": "b", "reason": "no hardware"}], "groups": [], "mape": 0.1, "median": 0.1, "p90": 0.1, "bias": -0.1})");
   const std::string screen = validation_screen(document, Style{});
   CHECK(has(screen, "1 measured steps, 1 skipped"));
-  CHECK(has(screen, "bias -10.0 %"));
+  CHECK(has(screen, "all     1        10.0 %  10.0 %       10.0 %  -10.0 %\n"));
   CHECK(has(screen, "+10.0 %"));
   CHECK(has(screen, "no hardware"));
 }

@@ -28,13 +28,20 @@ constexpr std::array kSimulation = {
 constexpr std::array kGoodputOptions = {
     Option{"trials", 0, "N", "how many runs are drawn, or auto (default)"}};
 constexpr std::array kCalibrateOptions = {
-    Option{"cases", 0, "FILE.csv", "measured steps with the columns of the library's table (default: that table)"},
-    Option{"constants", 0, "NAME,...", "which to fit: names or families such as hopper (default: the usual ones)"},
+    Option{"cases", 0, "FILE.csv",
+           "measured steps with the columns of the library's table (default: that table)"},
+    Option{"constants", 0, "NAME,...",
+           "which to fit: names or families such as hopper (default: the usual ones)"},
     Option{"only", 0, "KIND", "steps of dense or moe models only, or all (default)"},
     Option{"hardware", 0, "GPU,...", "steps measured on these only, as the table names them"},
     Option{"folds", 0, "N", "parts of the cross-validation (default 5); 0: none"},
     Option{"iterations", 0, "N", "of the fit, at most (default 12)"},
     Option{"overlay", 0, "DIR", "write the library entries with the fitted values, for --library DIR"},
+    Option{"seed", 0, "N", "seed of random placements (default 1)"},
+    Option{"threads", 'j', "N", "threads (default: all cores); the result is the same for any N"},
+};
+constexpr std::array kValidateOptions = {
+    Option{"cases", 0, "FILE", "measured steps, with the columns of the library's published table"},
     Option{"seed", 0, "N", "seed of random placements (default 1)"},
     Option{"threads", 'j', "N", "threads (default: all cores); the result is the same for any N"},
 };
@@ -86,14 +93,22 @@ const std::array kCommands = {
             "Exit status 1 when it does not fit.\n\n"
             "  runcast memory llama3-405b-16k --set training.recompute=full\n",
             memory_command},
-    Command{"calibrate", "fits the library's efficiency constants to measured steps", "", 0, 0, false,
-            kCalibrateOptions,
-            "The few constants that datasheets do not tell, by least squares over measured step times, each with\n"
-            "its interval and with how much of it the measurements told. Which of them trade off is said, and\n"
-            "cross-validation leaves whole families of layouts out of the fit.\n\n"
-            "  runcast calibrate --overlay fitted/ && runcast validate --library fitted/\n"
-            "  runcast calibrate --cases mine.csv --constants hopper,megatron --folds 0\n",
-            calibrate_command},
+    Command{
+        "calibrate", "fits the library's efficiency constants to measured steps", "", 0, 0, false,
+        kCalibrateOptions,
+        "The few constants that datasheets do not tell, by least squares over measured step times, each "
+        "with\n"
+        "its interval and with how much of it the measurements told. Which of them trade off is said, and\n"
+        "cross-validation leaves whole families of layouts out of the fit.\n\n"
+        "  runcast calibrate --overlay fitted/ && runcast validate --library fitted/\n"
+        "  runcast calibrate --cases mine.csv --constants hopper,megatron --folds 0\n",
+        calibrate_command},
+    Command{"validate", "predicted against published measurements", "", 0, 0, false, kValidateOptions,
+            "Simulates every measured step of the library, or of FILE, and compares. error = "
+            "predicted/measured - 1.\n\n"
+            "  runcast validate\n"
+            "  runcast validate --cases mine.csv --assert 'mape < 0.15'\n",
+            validate_command},
     Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
             "Prints a scenario with every key and its legal values, or writes it to FILE.\n\n"
             "  runcast init my.yaml && runcast run my.yaml\n",

@@ -50,7 +50,7 @@ std::string command_help(const Command& command) {
   out += std::string(command.details);
   if (command.positionals == "SCENARIO")
     out +=
-        "\nSCENARIO is a library name (`runcast list runs`), a YAML file, "
+        "\nSCENARIO is a library name (`runcast list runs`), published:ID for a measured row, a YAML file, "
         "or -\n"
         "for standard input.\n";
   if (!command.options.empty()) out += "\noptions\n" + option_lines(command.options);

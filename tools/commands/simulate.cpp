@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "scenarios/published.hpp"
 #include "sim/error.hpp"
 #include "tools/report/screen.hpp"
 
@@ -23,6 +24,9 @@ using DocumentFunction = Json (*)(Document, const Library&, const ExperimentOpti
 Document document_named(const std::string& argument, const Library& library) {
   if (argument == "-")
     return Document::parse(std::string(std::istreambuf_iterator<char>(std::cin), {}), "<stdin>");
+  constexpr std::string_view kPublished = "published:";
+  if (argument.starts_with(kPublished))
+    return Document::parse(published_scenario(argument.substr(kPublished.size()), library), argument);
   const bool path_like =
       argument.find('/') != std::string::npos || argument.ends_with(".yaml") || argument.ends_with(".yml");
   if (path_like || std::filesystem::is_regular_file(argument)) return Document::load(argument);

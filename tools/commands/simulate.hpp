@@ -9,7 +9,7 @@
 
 namespace runcast {
 
-// A library name, a path, or "-"; with every --set applied.
+// A library name, published:ID, a path, or "-"; with every --set applied.
 Document open_scenario(const std::string& argument, const Invocation& invocation);
 // Its progress calls `progress`, which must outlive it.
 ExperimentOptions experiment_options(const Invocation& invocation, Progress& progress);

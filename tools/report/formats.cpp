@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "sim/config.hpp"
@@ -38,18 +39,48 @@ const Json* main_table(const Json& document) {
   return nullptr;
 }
 
-// The keys of all rows, in the order in which they first appear.
-std::vector<std::string> columns_of(const Json& rows) {
-  std::vector<std::string> columns;
-  for (const Json& row : rows)
-    for (const auto& [key, value] : row.items())
-      if (std::find(columns.begin(), columns.end(), key) == columns.end()) columns.push_back(key);
-  return columns;
+// A row as columns: maps inside it by path ("breakdown_s.compute"), lists of values joined by "; ".
+void collect_cells(const Json& value, const std::string& path, std::vector<Leaf>& out) {
+  if (value.is_object()) {
+    for (const auto& [key, child] : value.items())
+      collect_cells(child, path.empty() ? key : path + "." + key, out);
+    return;
+  }
+  const bool plain_list = value.is_array() && std::none_of(value.begin(), value.end(), [](const Json& item) {
+                            return item.is_structured();
+                          });
+  if (!plain_list) {
+    out.push_back({path, plain_text(value)});
+    return;
+  }
+  std::string text;
+  for (const Json& item : value) text += (text.empty() ? "" : "; ") + plain_text(item);
+  out.push_back({path, text});
 }
 
-std::string cell(const Json& row, const std::string& key) {
-  const auto at = row.find(key);
-  return at == row.end() ? std::string() : plain_text(*at);
+// Every row's cells under the columns of all rows, in the order in which those first appear.
+struct Grid {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+
+Grid grid_of(const Json& rows) {
+  Grid grid;
+  std::map<std::string, std::size_t> column;
+  for (const Json& row : rows) {
+    std::vector<Leaf> cells;
+    collect_cells(row, "", cells);
+    std::vector<std::string> line(grid.header.size());
+    for (Leaf& cell : cells) {
+      const auto [at, added] = column.try_emplace(cell.path, grid.header.size());
+      if (added) grid.header.push_back(cell.path);
+      line.resize(grid.header.size());
+      line[at->second] = std::move(cell.value);
+    }
+    grid.rows.push_back(std::move(line));
+  }
+  for (auto& line : grid.rows) line.resize(grid.header.size());
+  return grid;
 }
 
 std::string csv_field(const std::string& text) {
@@ -99,13 +130,8 @@ struct Part {
 void collect_tables(const Json& value, const std::string& path, std::vector<Part>& tables,
                     std::vector<Leaf>& rest) {
   if (is_table(value)) {
-    Part part{path, columns_of(value), {}};
-    for (const Json& row : value) {
-      std::vector<std::string> cells;
-      for (const std::string& column : part.header) cells.push_back(cell(row, column));
-      part.rows.push_back(std::move(cells));
-    }
-    tables.push_back(std::move(part));
+    Grid grid = grid_of(value);
+    tables.push_back({path, std::move(grid.header), std::move(grid.rows)});
   } else if (value.is_object() && !value.empty()) {
     for (const auto& [key, child] : value.items()) collect_tables(child, path + "." + key, tables, rest);
   } else {
@@ -170,13 +196,9 @@ std::string as_jsonl(const Json& document) {
 std::string as_csv(const Json& document) {
   std::string text;
   if (const Json* rows = main_table(document)) {
-    const std::vector<std::string> columns = columns_of(*rows);
-    text = csv_line(columns);
-    for (const Json& row : *rows) {
-      std::vector<std::string> fields;
-      for (const std::string& column : columns) fields.push_back(cell(row, column));
-      text += csv_line(fields);
-    }
+    const Grid grid = grid_of(*rows);
+    text = csv_line(grid.header);
+    for (const auto& row : grid.rows) text += csv_line(row);
     return text;
   }
   text = csv_line({"key", "value", "unit"});
