@@ -51,6 +51,17 @@ std::string file_text(const fs::path& path) {
   return std::move(text).str();
 }
 
+// "660 rows: id, source_key, citation, url, ..."
+std::string table_summary(const std::string& text, std::string header) {
+  const auto rows = std::count(text.begin(), text.end(), '\n') - 1;
+  std::size_t end = 0;
+  for (int columns = 0; columns < 4 && end != std::string::npos; ++columns) end = header.find(',', end + 1);
+  header = header.substr(0, end) + (end == std::string::npos ? "" : ",...");
+  for (std::size_t at = header.find(','); at != std::string::npos; at = header.find(',', at + 1))
+    header.insert(at + 1, " ");
+  return fmt::format("{} rows: {}", rows, header);
+}
+
 auto order(const LibraryEntry& entry) { return std::tie(entry.folder, entry.name); }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -70,7 +81,7 @@ std::string LibraryEntry::summary() const {
     for (const std::string_view key : {"name:", "title:"})
       if (name_key.empty() && line.starts_with(key))
         name_key = unquoted(trimmed(std::string_view(line).substr(key.size())));
-    if (!line.starts_with('#') && suffix == "csv") break;  // a table without a heading comment
+    if (suffix == "csv") return table_summary(text, line);  // a table without a heading comment
   }
   return name_key;
 }

@@ -18,7 +18,8 @@ struct LibraryEntry {
   std::string path;  // what errors print as the file: "library:models/llama3-405b.yaml", "DIR/models/x.yaml"
   std::string text;  // the file, its lines ended by LF
 
-  // One line for a listing: the first comment of the file, else its `name:` or `title:`; "" when it has none.
+  // One line for a listing: the first comment of the file, else its `name:` or `title:`, else (a table) its
+  // size and first columns; "" when it has none.
   std::string summary() const;
 };
 

@@ -86,6 +86,15 @@ TEST_CASE("entries are found by name anywhere, and by folder and name") {
   CHECK(library.find("runs", "tiny") == nullptr);
 }
 
+TEST_CASE("a table without a comment is summed up by its size and its first columns") {
+  const Folder folder;
+  folder.write("models/cases.csv", "a,b,c,d,e\n1,2,3,4,5\n6,7,8,9,0\n");
+  Library library;
+  library.overlay(folder.path.string());
+  REQUIRE(library.find("models", "cases") != nullptr);
+  CHECK(library.find("models", "cases")->summary() == "2 rows: a, b, c, d, ...");
+}
+
 TEST_CASE("a misspelt name is an error that names the nearest entry") {
   const Folder folder;
   folder.write("models/brontosaurus-7b.yaml", "layers: 2\n");
