@@ -42,6 +42,10 @@ class YamlLines {
     return std::nullopt;
   }
   const std::string& value(std::size_t line) const { return lines_[line].value; }
+  std::string comment(std::size_t line) const {
+    const std::size_t hash = text_[line].find(" #");
+    return hash == std::string::npos ? "" : trimmed(std::string_view(text_[line]).substr(hash + 2));
+  }
 
   void replace(std::size_t i, const std::string& value, const std::string& comment) {
     const std::size_t hash = text_[i].find(" #");
@@ -126,7 +130,14 @@ std::string in_unit(double number, const std::string& unit) {
   return unit.empty() ? fmt::format("{:.4g}", number) : fmt::format("{:.4g} {}", number, unit);
 }
 
-// `spread`: the interval's ends over the value.
+// What the line said before any fit.
+std::string first_origin(const Written& old, const std::string& comment) {
+  constexpr std::string_view kMark = "; before: ";
+  const auto mark = comment.find(kMark);
+  if (mark != std::string::npos) return comment.substr(mark);
+  return fmt::format("{}{}{}{}", kMark, in_unit(old.number, old.unit), comment.empty() ? "" : ", ", comment);
+}
+
 std::string origin(const FittedConstant& f, double number, const std::string& unit, bool own, int year) {
   const std::string interval = fmt::format("[{}, {}]", in_unit(number * f.interval.low / f.value, ""),
                                            in_unit(number * f.interval.high / f.value, unit));
@@ -141,7 +152,8 @@ void write_field(YamlLines& lines, const FittedConstant& f, const FittedField& f
     const double si = si_of(old, field);
     if (si <= 0) return;
     const double number = old.number * (moved(c, si, f.factor) / si);
-    lines.replace(*line, in_unit(number, old.unit), origin(f, number, old.unit, own, year));
+    lines.replace(*line, in_unit(number, old.unit),
+                  origin(f, number, old.unit, own, year) + first_origin(old, lines.comment(*line)));
     return;
   }
   Scenario plain;
@@ -151,6 +163,9 @@ void write_field(YamlLines& lines, const FittedConstant& f, const FittedField& f
   const std::string unit(field.unit);
   lines.add(field.key, in_unit(number, unit), origin(f, number, unit, own, year));
 }
+
+// A constant that the measurements neither told nor moved keeps its own source.
+bool says_nothing(const FittedConstant& f) { return f.told < 0.05 && std::abs(std::log(f.factor)) < 0.02; }
 
 bool shares(const Constant& c, const LibraryEntry& entry) {
   if (entry.folder != c.folder || entry.suffix != "yaml") return false;
@@ -167,7 +182,7 @@ std::vector<LibraryEntry> calibrated_entries(const Library& library,
     YamlLines lines(entry.text);
     const bool own = std::find(used.begin(), used.end(), entry.folder + "/" + entry.name) != used.end();
     for (const FittedConstant& f : constants) {
-      if (!shares(*f.constant, entry) || f.factor == 1) continue;
+      if (!shares(*f.constant, entry) || says_nothing(f)) continue;
       for (const FittedField& field : f.constant->fields) write_field(lines, f, field, own, year);
     }
     LibraryEntry copy = entry;

@@ -55,6 +55,10 @@ double step_seconds(const Scenario& s, std::uint64_t seed) {
   return to_seconds(simulate_step(in).time).value;
 }
 
+struct Bounds {
+  Vector low, high;  // of ln(factor)
+};
+
 // Predictions of the rows as a function of ln(factor) of each constant.
 class StepModel {
  public:
@@ -80,7 +84,9 @@ class StepModel {
     return u;
   }
 
-  Matrix jacobian(const Vector& theta, const Vector& u, const std::vector<char>& use) const {
+  // Differences point inside: beyond an upper bound nothing moves.
+  Matrix jacobian(const Vector& theta, const Vector& u, const Vector& high,
+                  const std::vector<char>& use) const {
     std::vector<std::pair<std::size_t, std::size_t>> cells;
     for (std::size_t i = 0; i < rows_.size(); ++i)
       if (use[i])
@@ -90,8 +96,9 @@ class StepModel {
       const auto i = static_cast<Eigen::Index>(cells[c].first),
                  k = static_cast<Eigen::Index>(cells[c].second);
       Vector moved = theta;
-      moved[k] += kDifference;
-      j(i, k) = (residual(cells[c].first, moved) - u[i]) / kDifference;
+      const double difference = theta[k] + kDifference > high[k] ? -kDifference : kDifference;
+      moved[k] += difference;
+      j(i, k) = (residual(cells[c].first, moved) - u[i]) / difference;
     });
     return j;
   }
@@ -108,10 +115,6 @@ class StepModel {
   std::vector<const Constant*> constants_;
   const CalibrationOptions& options_;
   std::vector<std::vector<std::size_t>> concerns_;  // [row]: constants that it shares
-};
-
-struct Bounds {
-  Vector low, high;  // of ln(factor)
 };
 
 // From the starting value of the first row that shares the constant.
@@ -153,7 +156,7 @@ class Fit {
     double damping = 1e-3;
     for (int i = 0; i < options_.iterations; ++i) {
       if (options_.progress) options_.progress(i, options_.iterations);
-      jacobian = model_.jacobian(theta, u, use_);
+      jacobian = model_.jacobian(theta, u, bounds_.high, use_);
       if (!improve(damping)) break;
       const double last = costs[costs.size() - 2], now = costs.back();
       if (last - now < 1e-4 * last) break;
@@ -286,7 +289,8 @@ FittedConstant describe(const StepModel& model, const Fit& fit, const Matrix& co
     break;
   }
   const double sd = std::sqrt(covariance(k, k));
-  f.interval = {f.value * std::exp(-1.96 * sd), f.value * std::exp(1.96 * sd)};
+  f.interval = {std::max(f.value * std::exp(-1.96 * sd), std::min(f.constant->low, f.value)),
+                std::min(f.value * std::exp(1.96 * sd), std::max(f.constant->high, f.value))};
   f.at_bound = fit.at_bound(k);
   f.told = std::clamp(1 - covariance(k, k) * fit.prior_curvature()[k], 0.0, 1.0);
   for (Eigen::Index i = 0; i < fit.jacobian.rows(); ++i) f.rows += fit.jacobian(i, k) != 0;
