@@ -1,5 +1,5 @@
 // Located configuration: a YAML text as sections that know their file, line and column. The only user of
-// yaml-cpp is config.cpp.
+// yaml-cpp is yaml_tree.cpp.
 //
 // Reading is the schema: each key is read once, by the struct that it fills; a key that nobody read, or that
 // stands twice, is refused with the nearest legal name. Quantities carry their unit in the text ("400 Gbps",
@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/spelling.hpp"  // IWYU pragma: export
 #include "sim/units.hpp"
 
 namespace runcast {
@@ -56,15 +57,16 @@ class Section {
  public:
   NodeKind kind(std::string_view key) const;  // does not count as reading
   bool has(std::string_view key) const { return kind(key) != NodeKind::missing; }
-  std::vector<std::string> keys() const;      // in file order; does not count as reading
+  std::vector<std::string> keys() const;  // in file order; does not count as reading
 
   std::string text(std::string_view key);
   std::string text(std::string_view key, std::string_view fallback);
   // One of `legal`; anything else is an error that lists them and names the nearest.
   std::string choice(std::string_view key, std::span<const std::string_view> legal);
-  std::string choice(std::string_view key, std::span<const std::string_view> legal, std::string_view fallback);
-  bool flag(std::string_view key, bool fallback);      // true | false only
-  double number(std::string_view key);                 // plain, finite; a percentage is written 0.05
+  std::string choice(std::string_view key, std::span<const std::string_view> legal,
+                     std::string_view fallback);
+  bool flag(std::string_view key, bool fallback);  // true | false only
+  double number(std::string_view key);             // plain, finite; a percentage is written 0.05
   double number(std::string_view key, double fallback);
   // "8", "15.6T", "252M tokens", "1_000"; k K M B G T P (B is 1e9), Ki Mi Gi Ti; never octal, never negative.
   std::int64_t count(std::string_view key);
@@ -73,31 +75,31 @@ class Section {
   std::optional<std::int64_t> count_or_word(std::string_view key, std::string_view word);
 
   // Quantities are finite and not negative. A week is 7 days, a month 30, a year 365.
-  Bytes bytes(std::string_view key);                   // B kB MB GB TB PB, KiB MiB GiB TiB
+  Bytes bytes(std::string_view key);  // B kB MB GB TB PB, KiB MiB GiB TiB
   Bytes bytes(std::string_view key, Bytes fallback);
-  Bandwidth bandwidth(std::string_view key);           // B/s kB/s .. TB/s, KiB/s .. TiB/s, bps kbps Mbps Gbps Tbps
+  Bandwidth bandwidth(std::string_view key);  // B/s kB/s .. TB/s, KiB/s .. TiB/s, bps kbps Mbps Gbps Tbps
   Bandwidth bandwidth(std::string_view key, Bandwidth fallback);
-  Seconds seconds(std::string_view key);               // ns us ms s min h d day days week year
+  Seconds seconds(std::string_view key);  // ns us ms s min h d day days week year
   Seconds seconds(std::string_view key, Seconds fallback);
   std::optional<Seconds> seconds_or_word(std::string_view key, std::string_view word);
-  FlopRate flop_rate(std::string_view key);            // GFLOP/s TFLOP/s PFLOP/s (also TFLOPS)
+  FlopRate flop_rate(std::string_view key);  // GFLOP/s TFLOP/s PFLOP/s (also TFLOPS)
   FlopRate flop_rate(std::string_view key, FlopRate fallback);
-  Watts watts(std::string_view key);                   // W kW MW
+  Watts watts(std::string_view key);  // W kW MW
   Watts watts(std::string_view key, Watts fallback);
-  Dollars dollars(std::string_view key);               // USD (also "kUSD", "MUSD")
+  Dollars dollars(std::string_view key);  // USD (also "kUSD", "MUSD")
   Dollars dollars(std::string_view key, Dollars fallback);
-  RatePer event_rate(std::string_view key);            // "X /hour|day|week|month|year", "X /node-day", "X /gpu-hour"
+  RatePer event_rate(std::string_view key);  // "X /hour|day|week|month|year", "X /node-day", "X /gpu-hour"
   RatePer event_rate(std::string_view key, RatePer fallback);
   // Any other dimension: `units` lists its spellings, the first is the canonical one used in examples.
   double quantity(std::string_view key, std::span<const Unit> units);
   double quantity(std::string_view key, std::span<const Unit> units, double fallback);
 
-  Section section(std::string_view key);                       // required map
+  Section section(std::string_view key);  // required map
   std::optional<Section> optional_section(std::string_view key);
-  Section section_or_empty(std::string_view key);              // missing: an empty map, so that defaults echo
-  std::vector<Section> list(std::string_view key);             // list of maps; missing is empty
-  std::vector<std::string> texts(std::string_view key);        // list of scalars; missing is empty
-  std::vector<std::int64_t> counts(std::string_view key);      // list of counts; missing is empty
+  Section section_or_empty(std::string_view key);          // missing: an empty map, so that defaults echo
+  std::vector<Section> list(std::string_view key);         // list of maps; missing is empty
+  std::vector<std::string> texts(std::string_view key);    // list of scalars; missing is empty
+  std::vector<std::int64_t> counts(std::string_view key);  // list of counts; missing is empty
 
   // Marks the whole subtree of `key` as read without looking into it (notes, sources).
   void skip(std::string_view key);
@@ -153,10 +155,6 @@ class Document {
   explicit Document(std::unique_ptr<detail::DocumentState>);
   std::unique_ptr<detail::DocumentState> state_;
 };
-
-// The nearest of `candidates` to `word` by edit distance, if near enough to be a typo (at most a third of its
-// letters); empty otherwise. For "did you mean".
-std::string nearest_name(std::string_view word, std::span<const std::string> candidates);
 
 // Parses one quantity of a dimension outside a document (the command line). Throws ConfigError that starts
 // with `where`.
