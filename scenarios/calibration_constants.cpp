@@ -194,12 +194,13 @@ std::vector<const Constant*> constants_named(const std::vector<std::string>& nam
   for (const Constant& c : kConstants)
     if (names.empty() && c.usual) chosen.push_back(&c);
   for (const std::string& name : names) {
-    const std::size_t before = chosen.size();
+    bool known = false;
     for (const Constant& c : kConstants) {
-      const bool named = c.name == name || c.name.starts_with(name + ".");
-      if (named && std::find(chosen.begin(), chosen.end(), &c) == chosen.end()) chosen.push_back(&c);
+      if (c.name != name && !c.name.starts_with(name + ".")) continue;
+      known = true;
+      if (std::find(chosen.begin(), chosen.end(), &c) == chosen.end()) chosen.push_back(&c);
     }
-    if (chosen.size() > before) continue;
+    if (known) continue;
     std::vector<std::string> legal;
     for (const Constant& c : kConstants) legal.emplace_back(c.name);
     const std::string near = nearest_name(name, legal);
