@@ -32,7 +32,7 @@ double tiled_flops(const GpuSpec& gpu, const Gemm& g, const Tile& tile, double k
 double head_size_factor(AttentionKernel kernel, const AttentionShape& s) {
   if (s.qk_dim != s.v_dim) return 0.84;  // [SimuMax cuDNN tables: A100 .85, B200 .83]
   // [flash-attention figures, A100 and H100: 64 against 128 is .88 for FA2, .68-.72 for FA3 and cuDNN]
-  const double at_64 = kernel == AttentionKernel::cudnn ? 0.72 : 0.88;
+  const double at_64 = kernel == AttentionKernel::cudnn || kernel == AttentionKernel::cudnn8 ? 0.72 : 0.88;
   return at_64 + (1 - at_64) * std::clamp((s.qk_dim - 64) / 64, 0.0, 1.0);
 }
 
@@ -41,6 +41,7 @@ double kernel_fraction(const KernelConstants& k, AttentionKernel kernel) {
     case AttentionKernel::flash2: return k.attention_flash2;
     case AttentionKernel::triton: return k.attention_triton;
     case AttentionKernel::cudnn: return k.attention_cudnn;
+    case AttentionKernel::cudnn8: return k.attention_cudnn8;
     case AttentionKernel::standard: break;
   }
   return 1;
@@ -72,7 +73,7 @@ Seconds standard_attention(const GpuSpec& gpu, const AttentionShape& s, const Pr
   // Tensor cores need 16-byte rows: other head sizes fall back to slow kernels.
   const double alignment = std::fmod(s.qk_dim, 8) == 0 ? 1 : 4;
   return pair * (gemms / 2 * alignment) +
-         stream_time(gpu, Bytes(score_bytes * s.tokens * s.sequence * s.heads), 4);
+         stream_time(gpu, Bytes(s.score_traffic * score_bytes * s.tokens * s.sequence * s.heads), 4);
 }
 
 }  // namespace
@@ -85,7 +86,8 @@ Seconds gemm_time(const GpuSpec& gpu, const Precision& p, const Gemm& g, bool ac
   const double efficiency = gpu.kernels.gemm_efficiency.*p.gemm_efficiency * gpu.kernels.power_factor;
   double flops = tiled_flops(gpu, g, kTiles[0], k0) / kTiles[0].quality;
   for (const Tile& tile : kTiles) flops = std::min(flops, tiled_flops(gpu, g, tile, k0) / tile.quality);
-  const Seconds compute = Flops(flops) / (peak * std::min(efficiency, 1.0));
+  const double grouped = g.groups > 1 ? gpu.kernels.grouped_gemm : 1.0;
+  const Seconds compute = Flops(flops) / (peak * (std::min(efficiency, 1.0) * grouped));
   const double output = 2;  // bf16 results
   const Bytes traffic(g.groups * (p.gemm_element * (g.m * g.k + g.k * g.n) + output * g.m * g.n));
   const Seconds floor = traffic / (gpu.memory_bandwidth * kGemmMemoryEfficiency);

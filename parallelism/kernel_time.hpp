@@ -29,6 +29,7 @@ struct AttentionShape {
   double heads = 0;      // of this rank
   double kv_heads = 0;
   double qk_dim = 0, v_dim = 0;
+  double score_traffic = 1;  // standard attention: HBM traffic of scores over that of fused softmax kernels
   Flops forward_flops() const { return Flops(tokens * sequence * heads * (qk_dim + v_dim)); }  // causal half
 };
 Seconds attention_forward_time(const GpuSpec&, AttentionKernel, const AttentionShape&, const Precision& wide);

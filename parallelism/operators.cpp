@@ -19,6 +19,12 @@ Operator stream(std::string_view name, double bytes, int kernels = 1) {
   return op;
 }
 
+Operator cast(double bytes) {
+  Operator op = stream("cast", bytes);
+  op.is_cast = true;
+  return op;
+}
+
 Operator gemm(std::string_view name, Gemm shape, bool wide = false, bool accumulate = false) {
   Operator op;
   op.name = name;
@@ -100,6 +106,13 @@ class Writer {
     backward_.push_back({op});
   }
 
+  void add_permute(std::string_view name, double bytes, int kernels) {
+    Operator op = stream(name, bytes, kernels);
+    op.is_permute = true;
+    push_forward(op);
+    backward_.push_back({op});
+  }
+
   // A collective of the forward pass and its mirror in the backward pass.
   void add_collective(std::string_view name, CommunicationGroup group, Collective forward, Collective backward,
                       double bytes) {
@@ -117,13 +130,13 @@ class Writer {
   }
 
  private:
-  static bool is_weight(const Operator& op) { return op.kind == OperatorKind::gemm && op.weight_gradient; }
+  static bool is_weight(const Operator& op) { return op.weight_gradient; }
 
   void push_forward(const Operator& op) { out_.forward.push_back(op); }
 
   void add_cast(double elements, bool wide) {
     const double bytes = wide ? 0 : cast_bytes(*s_.training->precision, s_.training->fp8_recipe) * elements;
-    if (bytes > 0) push_forward(stream("cast", bytes));
+    if (bytes > 0) push_forward(cast(bytes));
   }
 
   // Megatron's LinearWithGradAccumulationAndAsyncCommunication: with sequence parallelism the input is gathered
@@ -131,11 +144,11 @@ class Writer {
   OperatorList linear_backward(const Linear& linear) const {
     OperatorList list;
     const Gemm& f = linear.shape;
-    const double cast = linear.wide ? 0 : cast_bytes(*s_.training->precision, s_.training->fp8_recipe) * f.m * f.n;
+    const double cast_size = linear.wide ? 0 : cast_bytes(*s_.training->precision, s_.training->fp8_recipe) * f.m * f.n;
     if (linear.split == Split::row && sp_)
       list.push_back(communicate("gather output gradient", CommunicationGroup::tensor, Collective::all_gather,
                                  full_hidden_));
-    if (cast > 0) list.push_back(stream("cast", cast));
+    if (cast_size > 0) list.push_back(cast(cast_size));
     const bool column = linear.split == Split::column && tp_ > 1;
     const int input_index = static_cast<int>(list.size()) + (column && sp_ ? 1 : 0);
     if (column && sp_)
@@ -147,9 +160,15 @@ class Writer {
                                  sp_ ? Collective::reduce_scatter : Collective::all_reduce, full_hidden_,
                                  static_cast<int>(list.size()) + 1));
     Operator weight = gemm(linear.weight_gradient, {f.k, f.n, f.m, f.groups}, linear.wide,
-                           s_.profile->accumulate_fp32);
+                           s_.profile->accumulation == GradientAccumulation::fused);
     weight.weight_gradient = true;
     list.push_back(weight);
+    if (s_.profile->accumulation == GradientAccumulation::separate) {
+      // new (2 B) + main read + main write
+      Operator add = stream("add gradient", f.k * f.n * f.groups * (2 + 2 * s_.profile->gradient_bytes));
+      add.weight_gradient = true;
+      list.push_back(add);
+    }
     return list;
   }
 
@@ -238,7 +257,11 @@ void add_attention_block(Writer& w, const StepShape& s) {
   shape.kv_heads = local_kv_heads(s);
   shape.qk_dim = static_cast<double>(m.qk_dim());
   shape.v_dim = static_cast<double>(m.value_dim());
+  shape.score_traffic = s.profile->elementwise_factor;
   w.add_attention(shape, recomputes(s, "attention_core"));
+  // Ring: each step's output is rescaled into an fp32 sum (read 4 + 2 B, write 4 B an element).
+  if (s.layout->context > 1 && s.layout->context_method == "ring")
+    w.add_stream("ring correction", 10 * (s.layout->context - 1) * T * shape.heads * shape.v_dim, s.layout->context);
   if (s.layout->context > 1 && s.layout->context_method == "ulysses")
     w.add_collective("heads to sequence", CommunicationGroup::context, Collective::all_to_all,
                      Collective::all_to_all, 2 * T * w.per_tensor(m.heads * m.value_dim()));
@@ -261,28 +284,34 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
   const Experts& e = *m.experts;
   const Layout& l = *s.layout;
   const double h = static_cast<double>(m.hidden), ts = w.sharded_tokens(), k = static_cast<double>(e.top_k);
-  const double rows = ts * k * l.expert_tensor;                        // after dispatch, evenly loaded
+  const double rows = ts * k * l.expert_tensor;  // after dispatch and gathering, evenly loaded
   const double local = static_cast<double>(e.count) / l.expert;
   const double f = static_cast<double>(e.ffn) / l.expert_tensor, in = m.mlp_matrices() - 1;
   w.add_linear({"router", "router dX", "router dW", {ts, static_cast<double>(e.count), h}, Split::none, true});
-  w.add_stream("top-k and permutation", 8 * ts * k * h, 4);
-  if (l.expert * l.expert_tensor > 1)
+  w.add_permute("top-k and permutation", 4 * ts * k * h, 4);
+  if (l.expert > 1)
     w.add_collective("dispatch", CommunicationGroup::expert, Collective::all_to_all, Collective::all_to_all,
-                     2 * rows * h);
+                     2 * ts * k * h);
+  if (l.expert_tensor > 1)
+    w.add_collective("gather tokens", CommunicationGroup::expert_tensor, Collective::all_gather,
+                     Collective::reduce_scatter, 2 * rows * h);
   w.add_linear({"experts up", "experts up dX", "experts up dW", {rows / local, in * f, h, local}, Split::none, false});
   w.add_stream("expert activation", 2 * (in + 1) * rows * f, 1, recomputes(s, "mlp_activation"));
   w.add_linear({"experts down", "experts down dX", "experts down dW", {rows / local, h, f, local}, Split::none, false});
-  if (l.expert * l.expert_tensor > 1)
+  if (l.expert_tensor > 1)
+    w.add_collective("reduce tokens", CommunicationGroup::expert_tensor, Collective::reduce_scatter,
+                     Collective::all_gather, 2 * rows * h);
+  if (l.expert > 1)
     w.add_collective("combine", CommunicationGroup::expert, Collective::all_to_all, Collective::all_to_all,
-                     2 * rows * h);
-  w.add_stream("unpermutation", 8 * ts * k * h, 2);
+                     2 * ts * k * h);
+  w.add_permute("unpermutation", 4 * ts * k * h, 2);
   if (e.shared_ffn > 0) add_dense_mlp(w, s, e.shared_ffn);
 }
 
 }  // namespace
 
 std::string_view name_of(CommunicationGroup g) {
-  constexpr std::array<std::string_view, 5> names = {"tensor", "context", "expert", "data", "embedding"};
+  constexpr std::array<std::string_view, 5> names = {"tensor", "context", "expert", "expert_tensor", "data"};
   return names[static_cast<std::size_t>(g)];
 }
 

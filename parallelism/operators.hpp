@@ -18,7 +18,7 @@ namespace runcast {
 
 enum class OperatorKind { gemm, attention_forward, attention_backward, stream, collective };
 // Which group of ranks a collective runs over.
-enum class CommunicationGroup { tensor, context, expert, data, embedding };
+enum class CommunicationGroup { tensor, context, expert, expert_tensor, data };
 std::string_view name_of(CommunicationGroup);
 
 struct Operator {
@@ -27,9 +27,11 @@ struct Operator {
   Gemm gemm;                     // kind gemm
   bool wide = false;             // gemm: stays 16-bit under fp8
   bool accumulate = false;       // gemm: adds into fp32
-  bool weight_gradient = false;  // gemm: a weight gradient
+  bool weight_gradient = false;  // belongs to the weight gradient
   AttentionShape attention;      // kind attention_*
   Bytes bytes;                   // stream: HBM traffic; collective: full tensor S
+  bool is_cast = false;          // stream: a cast to a narrow format
+  bool is_permute = false;       // stream: a gather or scatter of tokens by expert
   int kernels = 1;
   CommunicationGroup group = CommunicationGroup::tensor;   // kind collective
   Collective collective = Collective::all_gather;

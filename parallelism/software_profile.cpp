@@ -7,7 +7,8 @@ namespace runcast {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kKernels = {"standard", "flash2", "cudnn", "triton"};
+constexpr std::array<std::string_view, 5> kKernels = {"standard", "flash2", "cudnn", "triton", "cudnn8"};
+constexpr std::array<std::string_view, 3> kAccumulations = {"fused", "separate", "sharded"};
 constexpr std::array<std::string_view, 4> kShardings = {"none", "zero1", "zero2", "zero3"};
 constexpr std::array<std::string_view, 3> kRecomputes = {"none", "selective", "full"};
 
@@ -29,15 +30,19 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
     if (kernel == kKernels[i]) p.attention = static_cast<AttentionKernel>(i);
   p.elementwise_factor = fraction(s, "elementwise_factor", p.elementwise_factor, 10);
   p.host_per_layer = s.seconds("host_per_layer", p.host_per_layer);
+  p.host_per_moe_layer = s.seconds("host_per_moe_layer", p.host_per_moe_layer);
   p.host_backward = fraction(s, "host_backward", p.host_backward, 10);
   p.step_overhead = s.seconds("step_overhead", p.step_overhead);
   p.jitter = fraction(s, "jitter", p.jitter, 1);
   p.gradient_bytes = fraction(s, "gradient_bytes", p.gradient_bytes, 4);
   p.reduce_bytes = fraction(s, "reduce_bytes", p.reduce_bytes, 4);
   p.gather_bytes = fraction(s, "gather_bytes", p.gather_bytes, 4);
-  p.accumulate_fp32 = s.flag("accumulate_fp32", p.accumulate_fp32);
+  const std::string accumulation = s.choice("gradient_accumulation", kAccumulations, "fused");
+  for (std::size_t i = 0; i < kAccumulations.size(); ++i)
+    if (accumulation == kAccumulations[i]) p.accumulation = static_cast<GradientAccumulation>(i);
   p.overlap_data = s.flag("overlap_data", p.overlap_data);
   p.overlap_parameters = s.flag("overlap_parameters", p.overlap_parameters);
+  p.gather_by_broadcast = s.flag("gather_by_broadcast", p.gather_by_broadcast);
   p.overlap_tensor = s.flag("overlap_tensor", p.overlap_tensor);
   p.tensor_exposed = fraction(s, "tensor_exposed", p.tensor_exposed, 1);
   p.context_hidden = fraction(s, "context_hidden", p.context_hidden, 1);

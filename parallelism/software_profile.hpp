@@ -10,22 +10,31 @@
 
 namespace runcast {
 
-enum class AttentionKernel { standard, flash2, cudnn, triton };
+enum class AttentionKernel { standard, flash2, cudnn, triton, cudnn8 };
+
+// How the weight gradients of a micro-batch join those of the others.
+enum class GradientAccumulation {
+  fused,     // added into fp32 main gradients by the GEMM's epilogue (Megatron's gradient accumulation fusion)
+  separate,  // written in 16 bits, then added by a kernel of their own
+  sharded,   // reduced over the data-parallel group at once; only the shard is added (FSDP)
+};
 
 struct SoftwareProfile {
   std::string name, sentence;
   AttentionKernel attention = AttentionKernel::cudnn;
   double elementwise_factor = 1.0;     // HBM traffic of unfused against fused elementwise kernels
   Seconds host_per_layer{200e-6};      // CPU time to issue one layer's forward pass
+  Seconds host_per_moe_layer{4.2e-3};  // CPU time to route, permute and issue one expert layer's forward pass
   double host_backward = 1.5;          // backward issue time over forward's
   Seconds step_overhead{30e-3};        // per step: data, logging, loss scaling, scheduler
   double jitter = 0.006;               // relative step growth per doubling of the job beyond 8 GPUs
   double gradient_bytes = 4;           // main gradients in memory
   double reduce_bytes = 4;             // gradient element on the wire
   double gather_bytes = 2;             // parameter element on the wire
-  bool accumulate_fp32 = true;         // weight gradients are added into fp32 buffers by the GEMM's epilogue
+  GradientAccumulation accumulation = GradientAccumulation::fused;
   bool overlap_data = true;            // gradient reduction and parameter gather behind compute
   bool overlap_parameters = true;      // parameter gather behind the next forward
+  bool gather_by_broadcast = false;    // owners broadcast parameters one after the other: one NIC of a node at work
   bool overlap_tensor = false;         // user buffers, async TP
   double tensor_exposed = 0.35;        // share of tensor-parallel time that stays exposed when overlapped
   double context_hidden = 0.7;         // share of attention time that can hide ring context exchange

@@ -53,13 +53,16 @@ class Pricer {
     return pass;
   }
 
-  Seconds host_time(double factor) const {
-    const std::string& graphs = s_.training->cuda_graphs;
-    const double share = graphs == "full" ? 0.05 : graphs == "partial" ? 0.4 : 1.0;  // [accuracy study]
-    return s_.profile->host_per_layer * (share * factor);
-  }
+  Seconds host_time(double factor) const { return s_.profile->host_per_layer * (graph_share() * factor); }
+  Seconds moe_host_time(double factor) const { return s_.profile->host_per_moe_layer * (graph_share() * factor); }
 
  private:
+  // Share of the kernels that the host still issues one by one.
+  double graph_share() const {
+    const std::string& graphs = s_.training->cuda_graphs;
+    return graphs == "full" ? 0.05 : graphs == "partial" ? 0.4 : 1.0;  // [accuracy study]
+  }
+
   const Precision& wide() const {
     return s_.training->precision->narrow ? sixteen_bit() : *s_.training->precision;
   }
@@ -73,16 +76,37 @@ class Pricer {
         return gemm_time(gpu_, op.wide ? wide() : *s_.training->precision, op.gemm, op.accumulate);
       case OperatorKind::attention_forward: return attention_forward_time(gpu_, attention, op.attention, wide());
       case OperatorKind::attention_backward: return attention_backward_time(gpu_, attention, op.attention, wide());
-      case OperatorKind::stream: return stream_time(gpu_, op.bytes, op.kernels);
+      case OperatorKind::stream: return stream_time(gpu_, op.bytes * traffic(op), op.kernels);
       case OperatorKind::collective: break;
     }
     return Seconds(0);
   }
 
+  double traffic(const Operator& op) const {
+    if (op.is_cast) return gpu_.kernels.cast_traffic;
+    // A captured graph has fixed shapes, so that its permutation is fused into the exchange [accuracy study: .02].
+    if (op.is_permute) return gpu_.kernels.permute_traffic * (s_.training->cuda_graphs == "full" ? 0.1 : 1);
+    return 1;
+  }
+
+  // Copies of a token that a deduplicating dispatcher really sends to `places` equal places, of top-k.
+  static double sent_share(double places, double k) { return places * (1 - std::pow(1 - 1 / places, k)) / k; }
+
+  Seconds collective_time(const Operator& op) const {
+    const GroupLinks& links = groups_[op.group];
+    const Seconds launch = s_.profile->collective_launch;
+    if (op.collective != Collective::all_to_all || op.group != CommunicationGroup::expert)
+      return network_.collective(op.collective, op.bytes, links, launch).time;
+    const double k = static_cast<double>(s_.model->experts->top_k);
+    const bool once = s_.training->deduplicate_tokens;
+    return network_.exchange(op.bytes * (once ? sent_share(links.ranks, k) : 1),
+                             op.bytes * (once ? sent_share(links.domains, k) : 1), links,
+                             gpu_.kernels.exchange_efficiency, launch);
+  }
+
   void add_collective(const Operator& op, const OperatorList& list, const std::vector<Seconds>& kernel,
                       StagePass& pass) const {
-    const Seconds time =
-        network_.collective(op.collective, op.bytes, groups_[op.group], s_.profile->collective_launch).time;
+    const Seconds time = collective_time(op);
     if (time.value <= 0) return;
     Seconds hidden(0);
     if (op.hides_behind >= 0) {
@@ -112,7 +136,8 @@ class Pricer {
     switch (group) {
       case CommunicationGroup::tensor: return cost.tensor;
       case CommunicationGroup::context: return cost.context;
-      case CommunicationGroup::expert: return cost.expert;
+      case CommunicationGroup::expert:
+      case CommunicationGroup::expert_tensor: return cost.expert;
       default: return cost.data;
     }
   }
@@ -130,12 +155,11 @@ class Pricer {
 };
 
 // One layer's (or the embedding's, or the head's) passes.
-StageCost price_part(const Pricer& pricer, const LayerOperators& ops, double host_factor, double backward_factor,
+StageCost price_part(const Pricer& pricer, const LayerOperators& ops, Seconds forward_host, double backward_factor,
                      bool recompute, bool split) {
   StageCost part;
-  const Seconds forward_host = pricer.host_time(host_factor);
   part.forward = pricer.price(ops.forward, forward_host, true);
-  const Seconds backward_host = pricer.host_time(host_factor * backward_factor);
+  const Seconds backward_host = forward_host * backward_factor;
   const double third = split ? 1.0 / 3 : 0;  // weight gradients are a third of the backward's kernels
   part.backward = pricer.price(ops.backward, backward_host, true);
   if (split) {
@@ -162,39 +186,53 @@ void add_stage(StageCost& stage, const StageCost& part, double times) {
 // ZeRO-3 / FSDP on one pass of `layers` equal layers: all-gathers run one layer ahead; the first is exposed, the
 // others as far as they outlast a layer; compute is slowed while both run.
 void shard_pass(StagePass& pass, double layers, Seconds layer, Seconds gather, Seconds reduce, Bytes gathered,
-                Bytes reduced, double slowdown) {
+                Bytes reduced, double slowdown, bool overlap) {
   const Seconds each = gather + reduce;
-  const Seconds overlapped = std::min(each, layer);
+  const Seconds overlapped = overlap ? std::min(each, layer) : Seconds(0);
   const Seconds slowed = layer + overlapped * slowdown;
-  const Seconds exposed_each = std::max(Seconds(0), each - slowed);
+  const Seconds exposed_each = overlap ? std::max(Seconds(0), each - slowed) : each;
   const Seconds first = gather, last = reduce;  // nothing runs before the first gather and after the last reduce
   const Seconds exposed = first + last + (layers - 1) * exposed_each;
   pass.cost.data += exposed + layers * overlapped * slowdown;
   const double total = layers * each.value;
   const double share = total > 0 ? std::min(1.0, exposed.value / total) : 0;
-  record(pass.communication, {CommunicationGroup::data, Collective::all_gather, layers, layers * gathered,
-                              layers * gather, layers * gather * share}, 1);
+  if (gather.value > 0)
+    record(pass.communication, {CommunicationGroup::data, Collective::all_gather, layers, layers * gathered,
+                                layers * gather, layers * gather * share}, 1);
   if (reduce.value > 0)
     record(pass.communication, {CommunicationGroup::data, Collective::reduce_scatter, layers, layers * reduced,
                                 layers * reduce, layers * reduce * share}, 1);
 }
 
 void add_sharding(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups,
-                  const StageCost& layer, double layers, bool moe) {
+                  const StageCost& layer, double layers, bool moe, bool split) {
   if (layers < 1 || groups.shard.ranks < 2) return;
   const double parameters = parameters_per_rank(s, moe);
   const Bytes gathered(parameters * s.profile->gather_bytes), reduced(parameters * s.profile->reduce_bytes);
   const Seconds launch = s.profile->collective_launch;
-  const Seconds gather = network.collective(Collective::all_gather, gathered, groups.shard, launch).time;
+  const Seconds gather = parameter_gather(network, *s.profile, gathered, groups.shard);
   Seconds reduce = network.collective(Collective::reduce_scatter, reduced, groups.shard, launch).time;
   if (s.training->sharding.kind == Sharding::Kind::hsdp && groups.data.ranks > groups.shard.ranks)
     reduce += network.collective(Collective::all_reduce, reduced / groups.shard.ranks, groups.data, launch).time;
   const double slowdown = network.fabric().node().gpu.kernels.overlap_slowdown * groups.data_share;
-  shard_pass(stage.forward, layers, layer.forward.cost.total(), gather, Seconds(0), gathered, reduced, slowdown);
-  shard_pass(stage.backward, layers, layer.backward.cost.total(), gather, reduce, gathered, reduced, slowdown);
+  const auto add = [&](StagePass& pass, const StagePass& one, Seconds gathering, Seconds reducing) {
+    shard_pass(pass, layers, one.cost.total(), gathering, reducing, gathered, reduced, slowdown, s.training->overlap.data);
+  };
+  add(stage.forward, layer.forward, gather, Seconds(0));
+  add(stage.backward, layer.backward, gather, reduce);
+  if (!split) return;
+  add(stage.input_gradient, layer.input_gradient, gather, Seconds(0));  // dX = dY W needs the parameters,
+  add(stage.weight_gradient, layer.weight_gradient, Seconds(0), reduce);  // dW = X dY makes the gradients
 }
 
 }  // namespace
+
+Seconds parameter_gather(const Network& network, const SoftwareProfile& profile, Bytes size, const GroupLinks& group) {
+  if (group.ranks < 2) return Seconds(0);
+  if (!profile.gather_by_broadcast || group.domains < 2)
+    return network.collective(Collective::all_gather, size, group, profile.collective_launch).time;
+  return size / group.inter + profile.collective_launch;
+}
 
 PassCost& PassCost::operator+=(const PassCost& o) {
   compute += o.compute;
@@ -236,10 +274,13 @@ GroupTable GroupTable::of(const Network& network, const Layout& l, const Shardin
     for (int c = 0; c < l.context; ++c)
       for (int x = 0; x < l.tensor; ++x) inside.push_back(l.rank(x, c, 0, d));
   std::sort(inside.begin(), inside.end());
-  const auto experts = static_cast<std::size_t>(l.expert * l.expert_tensor);
-  t.expert = network.group(std::span(inside).first(experts), world / static_cast<int>(experts));
+  std::vector<RankId> experts;
+  for (int e = 0; e < l.expert; ++e) experts.push_back(inside[static_cast<std::size_t>(e * l.expert_tensor)]);
+  t.expert = network.group(experts, world / l.expert);
+  t.expert_tensor = network.group(std::span(inside).first(static_cast<std::size_t>(l.expert_tensor)),
+                                  world / l.expert_tensor);
   t.shard = t.data;
-  if (sharding.kind == Sharding::Kind::hsdp && sharding.group < static_cast<int>(replicas.size())) {
+  if (sharding.group > 0 && sharding.group < static_cast<int>(replicas.size())) {
     const auto group = static_cast<std::size_t>(std::max(1, sharding.group));
     t.shard = network.group(std::span(replicas).first(group), world / static_cast<int>(group));
   }
@@ -254,6 +295,7 @@ const GroupLinks& GroupTable::operator[](CommunicationGroup g) const {
     case CommunicationGroup::tensor: return tensor;
     case CommunicationGroup::context: return context;
     case CommunicationGroup::expert: return expert;
+    case CommunicationGroup::expert_tensor: return expert_tensor;
     default: return data;
   }
 }
@@ -269,11 +311,12 @@ std::vector<StageCost> stage_costs(const StepShape& s, const ScheduleSpec& sched
   for (int moe = 0; moe < 2; ++moe) {
     if (moe == 1 ? !s.model->is_moe() : !has_dense) continue;
     const LayerOperators ops = layer_operators(s, moe == 1);
-    layer[moe][0] = price_part(pricer, ops, 1, back, false, split);
-    layer[moe][1] = price_part(pricer, ops, 1, back, recompute, split);
+    const Seconds host = moe == 1 ? pricer.moe_host_time(1) : pricer.host_time(1);
+    layer[moe][0] = price_part(pricer, ops, host, back, false, split);
+    layer[moe][1] = price_part(pricer, ops, host, back, recompute, split);
   }
-  const StageCost embedding = price_part(pricer, embedding_operators(s), 0.1, back, false, split);
-  const StageCost head = price_part(pricer, head_operators(s), 0.2, back, false, split);
+  const StageCost embedding = price_part(pricer, embedding_operators(s), pricer.host_time(0.1), back, false, split);
+  const StageCost head = price_part(pricer, head_operators(s), pricer.host_time(0.2), back, false, split);
   const std::size_t stages = schedule.stage_layers.size();
   std::vector<StageCost> costs(stages);
   std::int64_t first = 0;
@@ -289,8 +332,8 @@ std::vector<StageCost> stage_costs(const StepShape& s, const ScheduleSpec& sched
     }
     first += count;
     if (s.training->sharding.shards_parameters()) {
-      add_sharding(costs[stage], s, network, groups, layer[0][recompute ? 1 : 0], dense, false);
-      add_sharding(costs[stage], s, network, groups, layer[1][recompute ? 1 : 0], experts, true);
+      add_sharding(costs[stage], s, network, groups, layer[0][recompute ? 1 : 0], dense, false, split);
+      add_sharding(costs[stage], s, network, groups, layer[1][recompute ? 1 : 0], experts, true, split);
     }
     if (stage == 0) add_stage(costs[stage], embedding, 1);
     if (stage + 1 == stages) add_stage(costs[stage], head, 1);

@@ -46,11 +46,15 @@ struct StageCost {
 
 // The groups of the representative rank, priced once.
 struct GroupTable {
-  GroupLinks tensor, context, expert, data, shard;   // data: data x context; shard: ZeRO-3 / HSDP group
+  GroupLinks tensor, context, expert, expert_tensor, data, shard;   // data: data x context; shard: ranks that share one copy
   double data_share = 0;    // speed of the data group's link against NVLink: how much it slows compute
   static GroupTable of(const Network&, const Layout&, const Sharding&);
   const GroupLinks& operator[](CommunicationGroup) const;
 };
+
+// Time to bring a sharded tensor to all ranks of its group: an all-gather, or broadcasts by the owners one after
+// the other, which keep one NIC of a node busy and not all of them.
+Seconds parameter_gather(const Network&, const SoftwareProfile&, Bytes size, const GroupLinks&);
 
 // [global stage] of the schedule, in the order of ScheduleSpec::stage_layers.
 std::vector<StageCost> stage_costs(const StepShape&, const ScheduleSpec&, const Network&, const GroupTable&,

@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 5> kShardings = {"none", "zero1", "zero2"
 constexpr std::array<std::string_view, 2> kAttention = {"flash", "standard"};
 constexpr std::array<std::string_view, 3> kRecomputes = {"none", "selective", "full"};
 constexpr std::array<std::string_view, 3> kGraphs = {"none", "partial", "full"};
+constexpr std::array<std::string_view, 2> kDispatchers = {"alltoall", "deepep"};
 constexpr std::array<std::string_view, 7> kOptimizers = {"adamw",     "adamw_8bit", "adamw_4bit", "adafactor",
                                                          "shampoo", "muon",       "sgd"};
 constexpr std::int64_t kMaxSequence = 1'000'000'000, kMaxBatch = 1'000'000'000;
@@ -64,8 +65,10 @@ Sharding read_sharding(Section& s, const SoftwareProfile& profile) {
   Sharding sharding;
   if (s.kind("sharding") == NodeKind::map) {
     Section map = s.section("sharding");
-    sharding.kind = Sharding::Kind::hsdp;
-    sharding.group = static_cast<int>(positive(map, "hsdp", map.count("hsdp"), 1'000'000));
+    const bool optimizer_only = map.has("zero1");
+    sharding.kind = optimizer_only ? Sharding::Kind::zero1 : Sharding::Kind::hsdp;
+    const std::string_view key = optimizer_only ? "zero1" : "hsdp";
+    sharding.group = static_cast<int>(positive(map, key, map.count(key), 1'000'000));
     return sharding;
   }
   const std::string word = s.choice("sharding", std::span(kShardings).first(4), profile.sharding);
@@ -196,6 +199,7 @@ TrainingSpec read_training(Section s, const SoftwareProfile& profile, const Mode
   t.sharding = read_sharding(s, profile);
   t.optimizer = s.choice("optimizer", kOptimizers, "adamw");
   t.cuda_graphs = s.choice("cuda_graphs", kGraphs, "none");
+  t.deduplicate_tokens = s.choice("expert_dispatcher", kDispatchers, "alltoall") == "deepep";
   t.overlap = read_overlap(s.section_or_empty("overlap"), profile);
   t.data_loading = read_data_loading(s.section_or_empty("data_loading"));
   if (s.ok() && t.recompute.layers > model.layers)

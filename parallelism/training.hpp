@@ -30,7 +30,7 @@ struct Recompute {
 struct Sharding {
   enum class Kind { none, zero1, zero2, zero3, hsdp };
   Kind kind = Kind::none;
-  int group = 0;                        // hsdp: ranks that share one copy
+  int group = 0;   // hsdp: ranks that share one copy; zero1: ranks that share the optimizer (0 = all replicas)
   bool shards_parameters() const { return kind == Kind::zero3 || kind == Kind::hsdp; }
   bool shards_gradients() const { return kind == Kind::zero2 || shards_parameters(); }
 };
@@ -57,6 +57,7 @@ struct TrainingSpec {
   Sharding sharding;
   std::string optimizer = "adamw";
   std::string cuda_graphs = "none";     // none | partial | full
+  bool deduplicate_tokens = false;      // expert dispatcher sends a token once per rank and domain (DeepEP, HybridEP)
   Overlap overlap;
   DataLoading data_loading;
 };

@@ -1,6 +1,8 @@
 // The step: costs in clock time, the pipeline with its data-parallel streams, and the accounts of the last rank.
 #include "parallelism/training_step.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -36,6 +38,11 @@ struct ClockCost {
   }
 };
 
+// Parameters of one rank before data-parallel sharding.
+struct StageParameters {
+  double dense = 0, expert = 0;
+};
+
 struct ClockStage {
   ClockCost forward, backward, input_gradient, weight_gradient;
 };
@@ -55,6 +62,8 @@ class StepWork final : public PipelineWork {
   StepWork(const StepInput& in, const PipelineSchedule& schedule, const GroupTable& groups,
            const std::vector<StageCost>& costs)
       : in_(in), schedule_(schedule), groups_(groups), group_(interleaving_group_size(request_of(in))) {
+    for (const std::vector<Slot>& slots : schedule.slots) slots_ += 3 * static_cast<double>(slots.size());
+    for (const StageCost& c : costs) within_clock(c.forward.cost.total() + c.backward.cost.total(), slots_);
     for (const StageCost& c : costs)
       stages_.push_back({ClockCost::of(c.forward.cost), ClockCost::of(c.backward.cost),
                          ClockCost::of(c.input_gradient.cost), ClockCost::of(c.weight_gradient.cost)});
@@ -67,16 +76,24 @@ class StepWork final : public PipelineWork {
     prepare_data();
   }
 
+  // A step is at most the sum of all its slots and transfers: 292 years of the clock hold them, or nothing does.
+  static void within_clock(Seconds pass, double slots) {
+    if (!(pass.value * slots < 9e9))
+      throw ConfigError(fmt::format("one pass of a stage with its traffic takes {:.3g} s; {:.0f} of them are more "
+                                    "than the simulated clock's 292 years: see sequence_length, micro_batch and the network",
+                                    pass.value, slots));
+  }
+
   Duration duration(int rank, const Slot& slot, Time start) override {
     const auto r = static_cast<std::size_t>(rank);
     const ClockCost cost = cost_of(slot);
     spent_[r] += cost;
     const Duration base = cost.total();
+    const Time gate = not_before(rank, slot);  // before this slot's own reduction moves it
     Duration length = stretch(r, base, start);
     if (slot.pass == Pass::forward) length = wait_for_parameters(r, slot, start, length);
     if (ends_gradients(r, slot)) length = reduce_gradients(r, slot, start, length);
     streams_[r].stretched += length - base;
-    const Time gate = not_before(rank, slot);
     if (gate == start) streams_[r].gate_wait += start - std::min(start, previous_end_[r]);
     previous_end_[r] = start + length;
     return length;
@@ -115,9 +132,14 @@ class StepWork final : public PipelineWork {
 
   const DataStream& stream(int rank) const { return streams_[static_cast<std::size_t>(rank)]; }
   const ClockCost& spent(int rank) const { return spent_[static_cast<std::size_t>(rank)]; }
-  double parameters(int rank) const {
-    double sum = 0;
-    for (const StageState& s : per_stage_[static_cast<std::size_t>(rank)]) sum += s.parameters;
+  StageParameters parameters(int rank) const {
+    StageParameters sum;
+    for (std::size_t stage = 0; stage < stages_.size(); ++stage)
+      if (per_stage_[static_cast<std::size_t>(rank)][stage].parameters > 0) {
+        const StageParameters one = stage_parameters(stage);
+        sum.dense += one.dense;
+        sum.expert += one.expert;
+      }
     return sum;
   }
   Bytes message() const { return message_; }
@@ -165,6 +187,7 @@ class StepWork final : public PipelineWork {
         if (!l.sequence_parallel && l.tensor > 1)  // the scattered message is gathered again over NVLink
           time += in_.network->collective(Collective::all_gather, message_ * l.tensor, groups_.tensor).time;
         INVARIANT(time.value > 0);
+        within_clock(time, slots_);
         transfers_[a * p + b] = to_clock(time);
       }
   }
@@ -180,16 +203,21 @@ class StepWork final : public PipelineWork {
       for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
         const auto rank = static_cast<std::size_t>(schedule_.rank_of_stage[direction][stage]);
         StageState& state = per_stage_[rank][stage];
-        state.parameters = stage_parameters(stage);
+        const StageParameters held = stage_parameters(stage);
+        state.parameters = held.dense + held.expert;
         if (groups_.data.ranks < 2 || inside || state.parameters <= 0) continue;
         state.buckets = static_cast<int>(std::clamp(state.parameters / bucket_size(), 1.0, 64.0));
         const double bytes = state.parameters * reduce_bytes() / state.buckets;
         const bool sharded = kind != Sharding::Kind::none;
-        const Seconds bucket = data_collective(sharded ? Collective::reduce_scatter : Collective::all_reduce, bytes);
+        // A group smaller than all replicas keeps whole sums in each group: that is an all-reduce.
+        const bool scattered = sharded && groups_.shard.ranks == groups_.data.ranks;
+        const Seconds bucket = data_collective(scattered ? Collective::reduce_scatter : Collective::all_reduce, bytes);
+        within_clock(bucket * state.buckets, slots_);
         state.reduce = to_clock(bucket) * state.buckets;
         if (sharded) {
           const double share = state.parameters * in_.profile->gather_bytes / state.buckets;
-          state.gather = to_clock(data_collective(Collective::all_gather, share)) * state.buckets;
+          state.gather = to_clock(parameter_gather(*in_.network, *in_.profile, Bytes(share), groups_.shard)) *
+                         state.buckets;
         }
       }
     schedule_gathers();
@@ -198,19 +226,19 @@ class StepWork final : public PipelineWork {
   // Megatron: a bucket is at least bucket_parameters, and 1 M parameters per data-parallel rank.
   double bucket_size() const { return std::max(in_.profile->bucket_parameters, 1e6 * groups_.data.ranks); }
 
-  double stage_parameters(std::size_t stage) const {
+  StageParameters stage_parameters(std::size_t stage) const {
     const Model& m = *in_.model;
     std::int64_t first = 0;
     for (std::size_t s = 0; s < stage; ++s) first += in_.schedule->stage_layers[s];
-    double sum = 0;
+    StageParameters sum;
     for (std::int64_t i = 0; i < in_.schedule->stage_layers[stage]; ++i) {
       const LayerParameters p = layer_parameters(m, m.layer_is_moe(first + i));
-      sum += static_cast<double>(p.attention + p.mlp + p.router + p.norms) / in_.layout->tensor +
-             static_cast<double>(p.routed_experts) / (in_.layout->expert * in_.layout->expert_tensor);
+      sum.dense += static_cast<double>(p.attention + p.mlp + p.router + p.norms) / in_.layout->tensor;
+      sum.expert += static_cast<double>(p.routed_experts) / (in_.layout->expert * in_.layout->expert_tensor);
     }
     const double table = static_cast<double>(m.vocabulary * m.hidden) / in_.layout->tensor;
-    if (stage == 0) sum += table;
-    if (stage + 1 == stages_.size() && (!m.tied_embeddings || stages_.size() > 1)) sum += table;
+    if (stage == 0) sum.dense += table;
+    if (stage + 1 == stages_.size() && (!m.tied_embeddings || stages_.size() > 1)) sum.dense += table;
     return sum;
   }
 
@@ -259,9 +287,9 @@ class StepWork final : public PipelineWork {
     const bool fused = slot.pass == Pass::forward_backward;
     StageState& state = per_stage_[r][static_cast<std::size_t>(fused ? slot.backward_stage : slot.stage)];
     ++state.backwards;
-    if (state.reduce.ns == 0 || !in_.training->overlap.data) return false;
+    if (state.reduce.ns == 0) return false;
     const std::int64_t all = schedule_.microbatches / static_cast<std::int64_t>(schedule_.rank_of_stage.size());
-    if (state.backwards == all) return true;
+    if (state.backwards == all) return in_.training->overlap.data;  // otherwise drain() reduces it
     return in_.training->sharding.kind == Sharding::Kind::zero2 && state.backwards % group_ == 0;
   }
 
@@ -270,6 +298,10 @@ class StepWork final : public PipelineWork {
     const bool fused = slot.pass == Pass::forward_backward;
     StageState& state = per_stage_[r][static_cast<std::size_t>(fused ? slot.backward_stage : slot.stage)];
     DataStream& stream = streams_[r];
+    stream.busy += state.reduce;
+    stream.count += state.buckets;
+    stream.reduced += Bytes(state.parameters * reduce_bytes());
+    if (!in_.training->overlap.data) return length + state.reduce;
     const Duration bucket{state.reduce.ns / state.buckets};
     Duration beside{};
     for (int i = 1; i <= state.buckets; ++i) {
@@ -279,15 +311,13 @@ class StepWork final : public PipelineWork {
       const Time end = start + length;
       if (begin < end) beside += std::min(stream.free, end) - begin;
     }
-    stream.busy += state.reduce;
-    stream.count += state.buckets;
-    stream.reduced += Bytes(state.parameters * reduce_bytes());
     state.reduced = stream.free;
     return length + slowdown(beside);
   }
 
   const StepInput& in_;
   const PipelineSchedule& schedule_;
+  double slots_ = 0;  // what a step has at most of passes, transfers and reductions
   const GroupTable& groups_;
   std::vector<ClockStage> stages_;
   std::vector<DataStream> streams_;
@@ -306,11 +336,13 @@ bool has_split_backward(const PipelineSchedule& schedule) {
 }
 
 // Optimizer of one rank's shard, with the pass that takes the gradient norm before it.
-Seconds optimizer_time(const StepInput& in, double parameters) {
+Seconds optimizer_time(const StepInput& in, const StageParameters& parameters) {
   const GpuSpec& gpu = in.network->fabric().node().gpu;
   const Layout& l = *in.layout;
-  double shard = parameters;
-  if (in.training->sharding.kind != Sharding::Kind::none) shard /= l.data * l.context;
+  double shard = parameters.dense + parameters.expert;
+  const int group = in.training->sharding.group;
+  if (in.training->sharding.kind != Sharding::Kind::none)
+    shard = parameters.dense / (group > 0 ? group : l.data * l.context) + parameters.expert / l.expert_data();
   const double bytes = kOptimizerBytes - 8 + optimizer_state_bytes(in.training->optimizer);
   return stream_time(gpu, Bytes((bytes + kNormBytes) * shard), 4);
 }
@@ -467,8 +499,11 @@ StepResult simulate_step(const StepInput& in) {
   time += jitter;
   // Each replica's loaders must deliver its samples within the step.
   const double samples = static_cast<double>(in.training->global_batch) / in.layout->data;
-  const Duration loading = to_clock(in.training->data_loading.time_per_sample *
-                                    (samples / static_cast<double>(in.training->data_loading.workers_per_gpu)));
+  const Seconds needed = in.training->data_loading.time_per_sample *
+                         (samples / static_cast<double>(in.training->data_loading.workers_per_gpu));
+  if (!(needed.value < 1e9))
+    throw ConfigError(fmt::format("data_loading takes {:.3g} s for the samples of one step", needed.value));
+  const Duration loading = to_clock(needed);
   b.data_loading = std::max(Duration{}, loading - time);
   result.time = time + b.data_loading;
   INVARIANT(b.total() == result.time);

@@ -26,10 +26,10 @@ const Names kH100Of500W = {"h100-96-500w"}, kB300 = {"b300"}, kGb200 = {"gb200"}
 const Names kAmpereNodes = {"dgx-a100-80", "hgx-a100-40", "hgx-a100-80-4x100g"};
 const Names kHopperNodes = {"hgx-h100", "dgx-h100-500w", "hgx-h200", "gh200-nvl32"};
 const Names kBlackwellNodes = {"hgx-b200", "hgx-b300", "gb200-nvl72", "gb300-nvl72"};
-// Networks that other jobs and other groups of the step load; infiniband-quiet is not one.
-const Names kLoaded = {"infiniband-ndr-rail", "infiniband-hdr-selene", "nvl72-ib", "llama3-roce",
-                       "ethernet-clos-2to1"};
-const Names kMegatron = {"megatron", "nemo", "megatron-bridge"};
+// Networks that other jobs and other groups of the step load; infiniband-quiet is not one. By generation of NICs.
+const Names kHdr = {"infiniband-hdr-selene"};
+const Names kNdr = {"infiniband-ndr-rail", "nvl72-ib", "llama3-roce", "ethernet-clos-2to1"};
+const Names kMegatron = {"megatron", "nemo", "nemo-2024", "megatron-bridge"};
 const Names kMegatron2021 = {"megatron-2021"}, kMegatronDeepSpeed = {"megatron-deepspeed"};
 const Names kEager = {"llm-foundry", "fsdp-eager", "deepspeed", "automodel"};
 const Names kCompiledJax = {"maxtext", "pax"};
@@ -65,6 +65,18 @@ const Fields kFlash2 = {
     {"kernels.attention_flash2", [](Scenario& s) -> double& { return kernels(s).attention_flash2; }}};
 const Fields kCudnn = {
     {"kernels.attention_cudnn", [](Scenario& s) -> double& { return kernels(s).attention_cudnn; }}};
+const Fields kCudnn8 = {
+    {"kernels.attention_cudnn8", [](Scenario& s) -> double& { return kernels(s).attention_cudnn8; }}};
+const Fields kGrouped = {
+    {"kernels.grouped_gemm", [](Scenario& s) -> double& { return kernels(s).grouped_gemm; }}};
+const Fields kCast = {
+    {"kernels.cast_traffic", [](Scenario& s) -> double& { return kernels(s).cast_traffic; }}};
+const Fields kPermute = {
+    {"kernels.permute_traffic", [](Scenario& s) -> double& { return kernels(s).permute_traffic; }}};
+const Fields kExchange = {
+    {"kernels.exchange_efficiency", [](Scenario& s) -> double& { return kernels(s).exchange_efficiency; }}};
+const Fields kHostPerMoeLayer = {
+    {"host_per_moe_layer", [](Scenario& s) -> double& { return s.software.host_per_moe_layer.value; }, "us", 1e-6}};
 const Fields kTriton = {
     {"kernels.attention_triton", [](Scenario& s) -> double& { return kernels(s).attention_triton; }}};
 const Fields kHalfSequence = {{"kernels.attention_half_sequence",
@@ -111,7 +123,7 @@ constexpr std::string_view kOfPeak = "of the peak of its format", kOfWide = "of 
 // clang-format off
 const std::vector<Constant> kConstants = {
     // name                             meaning   of         shared by        places          low    high  prior usual
-    {"ampere.gemm_wide",                kOfPeak,  kGpus,     kAmpere,         kWide,          0.4,   1,    0.1,  true},
+    {"ampere.gemm_wide",                kOfPeak,  kGpus,     kAmpere,         kWide,          0.4,   1,    0.04, true},
     {"hopper.gemm_wide",                kOfPeak,  kGpus,     kHopper,         kWide,          0.3,   1,    0.1,  true},
     {"hopper.gemm_fp8",                 kOfPeak,  kGpus,     kHopper,         kFp8,           0.3,   1,    0.15, true},
     {"blackwell.gemm_wide",             kOfPeak,  kGpus,     kBlackwell,      kWide,          0.3,   1,    0.15, true},
@@ -120,48 +132,59 @@ const std::vector<Constant> kConstants = {
     {"blackwell.gemm_nvfp4",            kOfPeak,  kGpus,     kBlackwell,      kNvfp4,         0.2,   1,    0.2,  true},
     {"ampere.gemm_prologue",            kTile,    kGpus,     kAmpere,         kPrologue,      32,    2000, 0.2,  false},
     {"hopper.gemm_prologue",            kTile,    kGpus,     kHopper,         kPrologue,      32,    4000, 0.4,  true},
-    {"blackwell.gemm_prologue",         kTile,    kGpus,     kBlackwell,      kPrologue,      32,    8000, 0.4,  true},
-    {"h100-96-500w.power",              kClock,   kGpus,     kH100Of500W,     kPower,         0.5,   1.1,  0.1,  true},
+    {"blackwell.gemm_prologue",         kTile,    kGpus,     kBlackwell,      kPrologue,      32,    8000, 0.4,  false},
+    {"h100-96-500w.power",              kClock,   kGpus,     kH100Of500W,     kPower,         0.5,   1.1,  0.1,  false},
     {"gb200.power",                     kClock,   kGpus,     kGb200,          kPower,         0.7,   1.5,  0.1,  true},
     {"gb300.power",                     kClock,   kGpus,     kGb300,          kPower,         0.7,   1.5,  0.1,  true},
     {"b300.power",                      kClock,   kGpus,     kB300,           kPower,         0.7,   1.5,  0.1,  true},
     {"ampere.attention_flash2",         kOfWide,  kGpus,     kAmpere,         kFlash2,        0.2,   0.9,  0.15, true},
     {"ampere.attention_triton",         kOfWide,  kGpus,     kAmpere,         kTriton,        0.1,   0.9,  0.2,  true},
-    {"hopper.attention_flash2",         kOfWide,  kGpus,     kHopper,         kFlash2,        0.1,   0.9,  0.15, true},
+    {"hopper.attention_flash2",         kOfWide,  kGpus,     kHopper,         kFlash2,        0.1,   0.9,  0.15, false},
+    {"hopper.attention_cudnn8",         kOfWide,  kGpus,     kHopper,         kCudnn8,        0.1,   0.9,  0.15, true},
     {"hopper.attention_cudnn",          kOfWide,  kGpus,     kHopper,         kCudnn,         0.1,   0.9,  0.15, true},
     {"hopper.attention_triton",         kOfWide,  kGpus,     kHopper,         kTriton,        0.05,  0.9,  0.2,  true},
     {"blackwell.attention_cudnn",       kOfWide,  kGpus,     kBlackwell,      kCudnn,         0.1,   0.9,  0.15, true},
     {"nvidia.attention_half_sequence",  "sequence of half the attention rate", kGpus, kNvidia, kHalfSequence, 50, 4000, 0.3, false},
     {"nvidia.attention_backward",       "attention's backward rate over forward", kGpus, kNvidia, kAttentionBackward, 0.4, 1.2, 0.1, false},
-    {"nvidia.memory_efficiency",        "streaming kernels, of HBM bandwidth", kGpus, kNvidia, kMemory, 0.5,  1,    0.05, true},
+    {"ampere.memory",                   "streaming kernels, of HBM bandwidth", kGpus, kAmpere, kMemory, 0.3, 1, 0.12, true},
+    {"hopper.memory",                   "streaming kernels, of HBM bandwidth", kGpus, kHopper, kMemory, 0.3, 1, 0.12, true},
+    {"blackwell.memory",                "streaming kernels, of HBM bandwidth", kGpus, kBlackwell, kMemory, 0.3, 1, 0.12, true},
     {"nvidia.kernel_overhead",          "start-up of a memory-bound kernel", kGpus, kNvidia, kKernelOverhead, 0.5e-6, 20e-6, 0.3, true},
+    {"nvidia.cast_traffic",             "traffic of casts over their bytes", kGpus, kNvidia, kCast, 0.5, 6, 0.3, true},
+    {"hopper.grouped_gemm",             "grouped GEMM over single GEMM",  kGpus, kHopper,    kGrouped,  0.2, 1, 0.15, true},
+    {"blackwell.grouped_gemm",          "grouped GEMM over single GEMM",  kGpus, kBlackwell, kGrouped,  0.2, 1, 0.15, true},
+    {"nvidia.permute_traffic",          "traffic of permutations over their bytes", kGpus, kNvidia, kPermute, 0.3, 12, 0.3, true},
+    {"hopper.exchange",                 "all-to-all over NVLink, of ring bandwidth", kGpus, kHopper, kExchange, 0.1, 1, 0.2, true},
+    {"blackwell.exchange",              "all-to-all over NVLink, of ring bandwidth", kGpus, kBlackwell, kExchange, 0.1, 1, 0.2, true},
     {"nvidia.overlap_slowdown",         "compute slowed beside a collective", kGpus, kNvidia, kSlowdown, 0.01, 0.6, 0.3, true},
-    {"ampere.scale_up",                 kRing,    kNodes,    kAmpereNodes,    kScaleUp,       0.4,   1,    0.05, true},
-    {"hopper.scale_up",                 kRing,    kNodes,    kHopperNodes,    kScaleUp,       0.4,   1,    0.05, true},
-    {"blackwell.scale_up",              kRing,    kNodes,    kBlackwellNodes, kScaleUp,       0.4,   1,    0.05, true},
-    {"fabric.routing_efficiency",       "network under load, of a NIC alone", kFabrics, kLoaded, kRouting, 0.2, 1, 0.1, true},
-    {"megatron.host_per_layer",         kIssue,   kSoftware, kMegatron,       kHostPerLayer,  10e-6, 5e-3, 0.3,  true},
-    {"megatron-2021.host_per_layer",    kIssue,   kSoftware, kMegatron2021,   kHostPerLayer,  10e-6, 5e-3, 0.3,  true},
-    {"megatron-deepspeed.host_per_layer", kIssue, kSoftware, kMegatronDeepSpeed, kHostPerLayer, 10e-6, 5e-3, 0.3, true},
-    {"eager.host_per_layer",            kIssue,   kSoftware, kEager,          kHostPerLayer,  10e-6, 5e-3, 0.3,  true},
+    {"ampere.scale_up",                 kRing,    kNodes,    kAmpereNodes,    kScaleUp,       0.4,   1,    0.05, false},
+    {"hopper.scale_up",                 kRing,    kNodes,    kHopperNodes,    kScaleUp,       0.4,   1,    0.05, false},
+    {"blackwell.scale_up",              kRing,    kNodes,    kBlackwellNodes, kScaleUp,       0.4,   1,    0.05, false},
+    {"hdr.routing_efficiency",          "network under load, of a NIC alone", kFabrics, kHdr, kRouting, 0.2, 1, 0.1, true},
+    {"ndr.routing_efficiency",          "network under load, of a NIC alone", kFabrics, kNdr, kRouting, 0.2, 1, 0.1, true},
+    {"megatron.host_per_moe_layer",     "host time of an expert layer's forward pass", kSoftware, kMegatron, kHostPerMoeLayer, 50e-6, 20e-3, 0.4, true},
+    {"megatron.host_per_layer",         kIssue,   kSoftware, kMegatron,       kHostPerLayer,  10e-6, 5e-3, 0.3,  false},
+    {"megatron-2021.host_per_layer",    kIssue,   kSoftware, kMegatron2021,   kHostPerLayer,  10e-6, 5e-3, 0.3,  false},
+    {"megatron-deepspeed.host_per_layer", kIssue, kSoftware, kMegatronDeepSpeed, kHostPerLayer, 10e-6, 5e-3, 0.3, false},
+    {"eager.host_per_layer",            kIssue,   kSoftware, kEager,          kHostPerLayer,  10e-6, 5e-3, 0.3,  false},
     {"torchtitan.host_per_layer",       kIssue,   kSoftware, kTorchtitan,     kHostPerLayer,  10e-6, 5e-3, 0.3,  false},
-    {"internevo.host_per_layer",        kIssue,   kSoftware, kInternEvo,      kHostPerLayer,  10e-6, 5e-3, 0.3,  true},
+    {"internevo.host_per_layer",        kIssue,   kSoftware, kInternEvo,      kHostPerLayer,  10e-6, 5e-3, 0.3,  false},
     {"megatron.step_overhead",          kFixed,   kSoftware, kMegatron,       kStepOverhead,  1e-3,  1,    0.4,  true},
-    {"megatron-2021.step_overhead",     kFixed,   kSoftware, kMegatron2021,   kStepOverhead,  1e-3,  2,    0.4,  true},
-    {"megatron-deepspeed.step_overhead", kFixed,  kSoftware, kMegatronDeepSpeed, kStepOverhead, 1e-3, 2,   0.4,  true},
+    {"megatron-2021.step_overhead",     kFixed,   kSoftware, kMegatron2021,   kStepOverhead,  1e-3,  2,    0.4,  false},
+    {"megatron-deepspeed.step_overhead", kFixed,  kSoftware, kMegatronDeepSpeed, kStepOverhead, 1e-3, 2,   0.4,  false},
     {"eager.step_overhead",             kFixed,   kSoftware, kEager,          kStepOverhead,  1e-3,  1,    0.4,  true},
-    {"jax.step_overhead",               kFixed,   kSoftware, kCompiledJax,    kStepOverhead,  1e-3,  1,    0.4,  true},
+    {"jax.step_overhead",               kFixed,   kSoftware, kCompiledJax,    kStepOverhead,  1e-3,  1,    0.4,  false},
     {"megatron.elementwise",            kTraffic, kSoftware, kMegatron,       kElementwise,   0.5,   3,    0.1,  true},
-    {"megatron-2021.elementwise",       kTraffic, kSoftware, kMegatron2021,   kElementwise,   0.5,   3,    0.15, true},
+    {"megatron-2021.elementwise",       kTraffic, kSoftware, kMegatron2021,   kElementwise,   0.5,   3,    0.15, false},
     {"megatron-deepspeed.elementwise",  kTraffic, kSoftware, kMegatronDeepSpeed, kElementwise, 0.5,  3,    0.2,  true},
     {"eager.elementwise",               kTraffic, kSoftware, kEager,          kElementwise,   0.5,   3,    0.2,  true},
     {"jax.elementwise",                 kTraffic, kSoftware, kCompiledJax,    kElementwise,   0.5,   3,    0.2,  true},
-    {"internevo.elementwise",           kTraffic, kSoftware, kInternEvo,      kElementwise,   0.5,   3,    0.2,  false},
+    {"internevo.elementwise",           kTraffic, kSoftware, kInternEvo,      kElementwise,   0.5,   3,    0.2,  true},
     {"software.tensor_exposed",         "exposed share of overlapped tensor-parallel traffic", kSoftware, kAll, kTensorExposed, 0.02, 1, 0.3, true},
     {"software.context_hidden",         "share of attention that hides ring exchange", kSoftware, kAll, kContextHidden, 0.1, 1, 0.2, false},
     {"software.host_backward",          "backward issue time over forward's", kSoftware, kAll, kHostBackward, 0.5, 4, 0.15, false},
     {"software.jitter",                 "growth of a step with each doubling of the job", kSoftware, kAll, kJitter, 0.0005, 0.05, 0.4, true},
-    {"software.collective_launch",      "fixed time of one collective", kSoftware, kAll, kLaunch, 1e-6, 60e-6, 0.3, true},
+    {"software.collective_launch",      "fixed time of one collective", kSoftware, kAll, kLaunch, 1e-6, 60e-6, 0.3, false},
 };
 // clang-format on
 

@@ -52,6 +52,7 @@ constexpr FrameworkName kFrameworks[] = {
     {"accelerate", "fsdp-eager"},
 };
 
+constexpr int kCudnn9Since = 2025;   // NeMo containers before it carry the slower fused attention [NeMo release notes]
 constexpr int kOverlapSince = 2023;  // releases before it expose data-parallel traffic [accuracy study]
 constexpr double kCurrentScalingSince =
     2025.5;  // per-tensor current scaling became the fp8 recipe [NeMo 25.07]
@@ -99,6 +100,9 @@ Software software_of(const PublishedRow& row) {
     profile = !sharded && (row.tp > 1 || row.pp > 1 || row.is_moe()) ? "megatron" : "fsdp-eager";
   }
   if (profile == "megatron" && !row.flash) profile = "megatron-2021";
+  const double year = release_year(row.release);
+  if (profile == "nemo" && year > 0 && year < kCudnn9Since) profile = "nemo-2024";
+  if (profile == "fsdp-eager" && !row.flash) profile = "deepspeed-2021";
   return {profile, assumed};
 }
 
@@ -243,7 +247,7 @@ class Writer {
     line("  gpus_per_node: {}", per_node);
     if (per_node < most) assume(fmt::format("{} GPUs sit evenly in nodes of {}", row_.gpus, per_node));
     if (row_.network_gbps > 0) line("  network_per_gpu: {} Gbps", row_.network_gbps);
-    line("  fabric: infiniband-ndr-rail");
+    line("  fabric: {}", row_.hardware.starts_with("a100") ? "infiniband-hdr-selene" : "infiniband-ndr-rail");
     assume("the network is not blocking and the job has it for itself");
   }
 
@@ -294,8 +298,10 @@ class Writer {
       line("  cuda_graphs: {}", full ? "full" : partial ? "partial" : "none");
       if (row_.moe_impl == "token_drop")
         assume("token dropping saves the host what partial CUDA graphs save");
-      if (!row_.moe_dispatcher.empty() && row_.moe_dispatcher != "alltoall")
-        assume(fmt::format("dispatcher {} is simulated as the all-to-all", one_line(row_.moe_dispatcher)));
+      const bool unstated = row_.moe_dispatcher.empty();
+      const bool once = unstated ? software_.profile == "automodel" : row_.moe_dispatcher != "alltoall";
+      line("  expert_dispatcher: {}", once ? "deepep" : "alltoall");
+      if (unstated) assume("the expert dispatcher is not stated; the software's usual one");
     }
   }
 
@@ -363,6 +369,8 @@ class Writer {
       line("  sharding: {{hsdp: {}}}", std::min(group, ranks));
     } else if (group == 1 && row_.shard_group > 0 && row_.sharding != "zero3") {
       line("  sharding: none");
+    } else if (row_.sharding == "zero1" && part && ranks % group == 0) {
+      line("  sharding: {{zero1: {}}}", group);
     } else {
       line("  sharding: {}", row_.sharding);
       if (part && row_.sharding != "none")

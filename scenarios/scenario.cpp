@@ -108,6 +108,20 @@ void check_phases(Section training, const Scenario& s) {
     if (s.layout.context > 1 && p.sequence_length % chunks != 0)
       training.fail("phases", fmt::format("a phase's sequence_length {} is not divisible into {} chunks",
                                           p.sequence_length, chunks));
+    const std::int64_t shards = static_cast<std::int64_t>(s.layout.tensor) * s.layout.context;
+    if (s.layout.sequence_parallel && p.sequence_length % shards != 0)
+      training.fail("phases", fmt::format("a phase's sequence_length {} is not divisible by tensor x context = {}",
+                                          p.sequence_length, shards));
+    if (!training.ok()) return;
+    const Scenario phase = s.at_phase(p);
+    if (phase.microbatches > 100'000)
+      training.fail("phases", fmt::format("{} micro-batches a step of a phase; at most 100000 are simulated",
+                                          phase.microbatches));
+    else if (const std::string why = s.schedule.row->refuse(
+                 {s.layout.pipeline, static_cast<int>(phase.microbatches), s.schedule.virtual_stages,
+                  phase.schedule.group_size, false});
+             !why.empty())
+      training.fail("phases", fmt::format("a phase's global_batch {}: {}", p.global_batch, why));
   }
 }
 
@@ -115,9 +129,8 @@ void check_across(Section training, const Scenario& s) {
   const FlopRate peak = peak_rate(s.node.gpu, *s.training.precision);
   if (peak.value <= 0)
     training.fail("precision", fmt::format("{} has no {} units", s.node.gpu.name, s.training.precision->name));
-  if (s.training.sharding.kind == Sharding::Kind::hsdp &&
-      (s.layout.data * s.layout.context) % s.training.sharding.group != 0)
-    training.fail("sharding", fmt::format("hsdp group {} does not divide data x context = {}",
+  if (s.training.sharding.group > 0 && (s.layout.data * s.layout.context) % s.training.sharding.group != 0)
+    training.fail("sharding", fmt::format("a sharding group of {} does not divide data x context = {}",
                                           s.training.sharding.group, s.layout.data * s.layout.context));
 }
 

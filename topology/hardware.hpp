@@ -26,8 +26,13 @@ struct KernelConstants {
   double attention_flash2 = 0.5;         // FlashAttention-2, of the 16-bit peak: head size 128, long sequence
   double attention_cudnn = 0.5;          // cuDNN / FlashAttention-3 class kernels, likewise
   double attention_triton = 0.4;         // Triton or ALiBi kernels, likewise
+  double attention_cudnn8 = 0.4;         // fused attention of cuDNN 8 and early 9 (2023-2024), likewise
   double attention_half_sequence = 250;  // s0: sequence length at which a kernel reaches half of that
   double attention_backward = 0.85;      // backward rate over forward rate
+  double grouped_gemm = 0.9;             // rate of grouped GEMM (experts) over that of one GEMM of its shape
+  double cast_traffic = 1.24;            // HBM traffic of narrow-format casts over the bytes that they must move
+  double permute_traffic = 2.1;          // likewise for gathering and scattering tokens by expert
+  double exchange_efficiency = 0.74;     // all-to-all over the scale-up link, of what rings reach there
   double overlap_slowdown = 0.18;        // of compute while a collective runs on the same GPU at NVLink speed
   double power_factor = 1.0;             // clock under the board's power limit, against the reference board
 };

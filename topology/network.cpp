@@ -378,6 +378,16 @@ CollectiveCost Network::collective(Collective collective, Bytes size, const Grou
   return best;
 }
 
+Seconds Network::exchange(Bytes inside, Bytes outside, const GroupLinks& links, double inside_efficiency,
+                          Seconds fixed) const {
+  if (links.ranks < 2) return Seconds(0);
+  const double n = links.ranks;
+  const Seconds near = inside * ((links.ranks_per_domain - 1) / n) / (links.intra * inside_efficiency);
+  if (links.domains == 1) return near + links.intra_latency + fixed;
+  const Seconds far = outside * ((n - links.narrowest_domain) / n) / links.pairwise;
+  return std::max(near, far) + links.inter_latency + fixed;
+}
+
 Seconds Network::point_to_point(RankId from, RankId to, Bytes size, int concurrent) const {
   INVARIANT(concurrent >= 1);
   const GpuId a = placement_[from], b = placement_[to];
