@@ -25,6 +25,7 @@ GpuSpec plain_gpu() {
   gpu.memory_bandwidth = Bandwidth(1e18);
   gpu.kernels.gemm_efficiency.bf16 = 1;
   gpu.kernels.gemm_prologue_k.bf16 = 0;
+  gpu.kernels.grouped_gemm = 1;
   return gpu;
 }
 
@@ -116,11 +117,16 @@ TEST_CASE("each tile pays its prologue: K0 = 512 beside K = 1536 is 75 % of the 
   CHECK(efficiency(gpu, {132 * 128, 256, 1536}) == doctest::Approx(0.75).epsilon(1e-12));
 }
 
-TEST_CASE("groups of one product share its waves") {
+TEST_CASE("groups of one product share its waves, at the grouped kernel's share of the rate") {
   // 132 experts with one tile each fill one wave, as one product of 132 tiles does.
-  const GpuSpec gpu = plain_gpu();
+  GpuSpec gpu = plain_gpu();
+  const Seconds one = gemm_time(gpu, bf16(), {132 * 128, 256, 4096, 1}, false);
   CHECK(gemm_time(gpu, bf16(), {128, 256, 4096, 132}, false).value ==
-        doctest::Approx(gemm_time(gpu, bf16(), {132 * 128, 256, 4096, 1}, false).value).epsilon(1e-12));
+        doctest::Approx(one.value).epsilon(1e-12));
+  gpu.kernels.grouped_gemm = 0.8;
+  CHECK(gemm_time(gpu, bf16(), {128, 256, 4096, 132}, false).value ==
+        doctest::Approx(one.value / 0.8).epsilon(1e-12));
+  CHECK(gemm_time(gpu, bf16(), {132 * 128, 256, 4096, 1}, false).value == one.value);
 }
 
 TEST_CASE(
