@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -117,6 +118,31 @@ TEST_CASE("the scenario that init writes runs as it stands, and init does not ov
   CHECK(again.status == 2);
   CHECK(again.err == "init: scenario.yaml exists; --force overwrites it\n");
   CHECK(here.run({"init", "scenario.yaml", "--force"}).status == 0);
+}
+
+// "  # placement: packed   # packed | ..." becomes "  placement: packed   # packed | ...".
+TEST_CASE("the defaults that init shows as comments are keys of the scenario, and are the defaults") {
+  const Workplace here;
+  REQUIRE(here.run({"init", "scenario.yaml"}).status == 0);
+  std::istringstream lines(contents(here / "scenario.yaml"));
+  std::ofstream written(here / "written.yaml");
+  int uncommented = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const auto hash = line.find("  # ");
+    if (hash == 0 && line.find(": ") != std::string::npos) {
+      line = "  " + line.substr(4);
+      ++uncommented;
+    }
+    written << line << '\n';
+  }
+  written.close();
+  CHECK(uncommented >= 10);
+  const auto step_of = [&](const char* file) {
+    const Ran ran = here.run({"step", file, "--format", "json"});
+    CHECK(ran.err == "");
+    return Json::parse(ran.out)["step"];
+  };
+  CHECK(step_of("written.yaml") == step_of("scenario.yaml"));
 }
 
 TEST_CASE("a scenario comes from standard input as well as from a file, with the same result") {

@@ -23,8 +23,7 @@ cluster:
   nodes: 16
   fabric: llama3-roce           # runcast list fabrics
   # placement: packed           # packed | scattered | random
-  # network: alpha_beta         # alpha_beta (closed forms) | flow (every flow on every link)
-  # faults: []                  # [{rank: 17, slowdown: 1.1}, {link: leaf3-spine1, capacity: 0.5}]
+  # network: alpha_beta         # closed forms over the links of the routes that are taken
 software: megatron              # whose overlaps and launches: megatron | nemo | torchtitan | fsdp-eager | deepspeed | ...
 layout:
   tensor: 8                     # degrees: their product is the number of GPUs
@@ -39,7 +38,7 @@ layout:
 schedule:
   name: 1f1b                    # gpipe | 1f1b | interleaved_1f1b | zb_h1 | zb_h2 | zb_v | dualpipe | dualpipe_v
   # virtual_stages: 1           # chunks of layers a rank holds, for interleaved_1f1b
-  # p2p: overlapped             # blocking | async | overlapped
+  # p2p: blocking               # blocking | async | overlapped; when left out, as the software does it
 training:
   tokens: 100B
   sequence_length: 8192
@@ -50,7 +49,6 @@ training:
   # recompute: none             # none | selective | full | {layers: N}
   # attention: flash            # flash | standard
   # optimizer: adamw            # adamw | adamw_8bit | adafactor | shampoo | muon | sgd
-  # offload: none               # none | optimizer | activations
   # overlap: {data: true, tensor: false, pipeline: true, expert: false}
 failures: llama3-54-day         # runcast list failures
 checkpoint: {interval: 10 min, mode: async, block: 2 s, persist: 60 s}
