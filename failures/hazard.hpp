@@ -1,11 +1,9 @@
 // What breaks: failure classes, each a renewal process of the whole system, drawn by stream address.
 //   exponential: N components of rate h are one Poisson process of rate N h (one draw of the summed rate),
-//   and the
-//     victim is any of the N alike, so that it need not be drawn until somebody asks who it was.
+//     and the victim is any of the N alike, so that it need not be drawn until somebody asks who it was.
 //   weibull, lognormal, gamma: the *system's* gaps follow the law with mean 1 / (N h). Many aged renewal
-//   nodes
-//     superpose to nearly Poisson (Drenick 1960), so that only a system-level shape makes bursts; `shape` is
-//     that.
+//     nodes superpose to nearly Poisson (Drenick 1960): only a system-level shape makes bursts, and `shape`
+//     is that.
 // Each class has its own stream (seed, failure_time, class, trial): removing a class leaves the others'
 // failures where they were, and two policies on one seed meet the same failures. Leaves out: lemon nodes,
 // infant mortality, failures of idle spares.

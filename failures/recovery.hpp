@@ -1,7 +1,7 @@
 // What is done about a failure: a visible table of policies, each a function from an incident to the timeline
 // of states that the job goes through before it computes again.
-//   detect -> diagnose -> (wait for a spare) -> reschedule -> process start -> communicator set-up -> load ->
-//   warm-up
+//   detect -> diagnose -> (wait for a spare) -> reschedule -> process start -> communicator set-up
+//   -> load -> warm-up
 // The policy also says where other nodes come from and whether the surviving replicas go on meanwhile.
 // To add a policy: one row in kPolicies and its function.
 // Leaves out: wrong diagnosis, preemption of other jobs, spares that fail while idle, replicated computation.

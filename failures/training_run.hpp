@@ -6,16 +6,14 @@
 //
 // Time of the computation is counted in nanoseconds of normal step time ("work"); saves and planned stops are
 // made at step boundaries, failures strike anywhere and lose the step they strike. Rules:
-//  - a save counts from the instant it is durable (end of its block + persist), at a level that survives the
-//  event;
+//  - a save counts from the instant it is durable (end of its block + persist), at a level that survives
+//    the event;
 //  - what ends at the instant of a failure did end;
 //  - a failure during a save, a restart or a replay begins a new recovery from its first state (Daly's
-//  semantics);
-//    with the `up` clock nothing fails in a restart;
+//    semantics); with the `up` clock nothing fails in a restart;
 //  - a planned stop waits for the end of the step (or of the recovery), saves, and lasts its duration;
 //  - silent corruption is latent: found later, the run goes back to the last durable save before its onset,
-//  unless an
-//    earlier rollback already did;
+//    unless an earlier rollback already did;
 //  - the run ends when its last save is durable.
 // Leaves out: failures of idle spares, reconfiguration of the fabric, a queue before the first start.
 #pragma once

@@ -1,11 +1,9 @@
 // Bytes per GPU by kind and pipeline rank, and whether they fit.
 //   states       weights, main gradients, fp32 master and optimizer moments under the sharding in use
 //   activations  bytes kept per layer and micro-batch [Korthikanti et al. 2022, eq. 1-6; bf16 flash SwiGLU
-//   form:
-//                Megatron-Core's theoretical memory report] x the chunks that the schedule really holds
+//                form: Megatron-Core's theoretical memory report] x the chunks that the schedule really holds
 //   buffers      logits and loss, gathered parameters and unsharded gradients of ZeRO-2/3, and a named
-//   allowance
-//                for the CUDA context, communicators and fragmentation
+//                allowance for the CUDA context, communicators and fragmentation
 // Leaves out: allocator fragmentation beyond the allowance, inference, checkpoints in host memory.
 #pragma once
 

@@ -1,8 +1,8 @@
 // How long a collective takes in closed form: alpha-beta models of the algorithms of NCCL and MPI.
 // Units: alpha s per step, size B, bandwidth B/s per rank and direction; n ranks.
-//   S = full tensor: all-reduce in = out = S; all-gather output S; reduce-scatter input S; all-to-all buffer
-//   S. ring all-reduce               2(n-1) alpha + 2(n-1)/n S/b                     [Thakur et al.
-//   2005, 4.4] ring all-gather, red.-scatter  (n-1) alpha +  (n-1)/n S/b                     [same, 4.1, 4.3]
+//   S = full tensor: all-reduce in = out = S; all-gather output S; reduce-scatter input S; all-to-all buffer S.
+//   ring all-reduce               2(n-1) alpha + 2(n-1)/n S/b                     [Thakur et al. 2005, 4.4]
+//   ring all-gather, red.-scatter  (n-1) alpha +  (n-1)/n S/b                     [same, 4.1, 4.3]
 //   halving-doubling all-reduce   2 ceil(log2 n) alpha + 2(n-1)/n S/b             [same, 4.4 (Rabenseifner)]
 //   single tree all-reduce        2 ceil(log2 n) alpha + 3 S/b   (a node receives from two children)
 //   double tree all-reduce        2 ceil(log2 n) alpha + 2 S/b                    [Sanders et al. 2009]
@@ -26,8 +26,8 @@ enum class Algorithm { ring, tree, double_tree, halving_doubling, nvls, hierarch
 std::string_view name_of(Collective);
 std::string_view name_of(Algorithm);
 
-// The row of the table above. INVARIANT: the algorithm implements the collective, n >= 1, b > 0. n = 1 is 0
-// s.
+// The row of the table above. INVARIANT: the algorithm implements the collective, n >= 1, b > 0. For
+// n = 1 it is 0 s.
 Seconds closed_form(Collective, Algorithm, int n, Seconds alpha, Bytes size, Bandwidth b);
 
 // The bandwidth term alone, at nominal link rate: no run of the algorithm is faster.

@@ -4,8 +4,7 @@
 //   ring          bandwidth min(intra, g inter), steps (n-N) intra + (N-1) inter, twice for an all-reduce
 //   double tree   2 ((g-1) intra + ceil(log2 N) inter) + 2 S/b at 0.92 of the ring's rate  [NCCL tuning.cc]
 //   hierarchical  with in-switch reduction the slower of NVLS inside and a double tree of S/g outside,
-//   pipelined;
-//                 without it reduce-scatter, all-reduce of S/g, all-gather one after the other
+//                 pipelined; without it reduce-scatter, all-reduce of S/g, all-gather one after the other
 //   all-to-all    the slower of what stays inside and what leaves the domain
 // Leaves out: NCCL's protocols (LL, LL128), contention in time, collisions (a fabric's routing_efficiency).
 #pragma once
