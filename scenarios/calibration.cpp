@@ -70,7 +70,6 @@ class StepModel {
         if (constants_[k]->concerns(rows[i].scenario)) concerns_[i].push_back(k);
   }
 
-  std::size_t rows() const { return rows_.size(); }
   Eigen::Index size() const { return static_cast<Eigen::Index>(constants_.size()); }
   const std::vector<MeasuredStep>& measured() const { return rows_; }
   const std::vector<const Constant*>& constants() const { return constants_; }
@@ -153,15 +152,17 @@ class Fit {
     theta = Vector::Zero(model_.size());
     u = model_.residuals(theta, use_);
     costs.push_back(cost(theta, u));
-    double damping = 1e-3;
-    for (int i = 0; i < options_.iterations; ++i) {
-      if (options_.progress) options_.progress(i, options_.iterations);
-      jacobian = model_.jacobian(theta, u, bounds_.high, use_);
-      if (!improve(damping)) break;
-      const double last = costs[costs.size() - 2], now = costs.back();
-      if (last - now < 1e-4 * last) break;
-    }
-    if (options_.progress) options_.progress(options_.iterations, options_.iterations);
+    jacobian = model_.jacobian(theta, u, bounds_.high, use_);
+    descend();
+  }
+
+  // From the end of another fit of the same model over more rows: its derivatives serve the first step.
+  void run_from(const Fit& other) {
+    theta = other.theta;
+    u = other.u;
+    jacobian = other.jacobian;
+    costs.push_back(cost(theta, u));
+    descend();
   }
 
   // Curvature of the cost: J' W J and the prior.
@@ -189,6 +190,18 @@ class Fit {
   std::vector<double> costs;
 
  private:
+  void descend() {
+    double damping = 1e-3;
+    for (int i = 0; i < options_.iterations; ++i) {
+      if (options_.progress) options_.progress(i, options_.iterations);
+      if (i > 0) jacobian = model_.jacobian(theta, u, bounds_.high, use_);
+      if (!improve(damping)) break;
+      const double last = costs[costs.size() - 2], now = costs.back();
+      if (last - now < 2e-4 * last) break;
+    }
+    if (options_.progress) options_.progress(options_.iterations, options_.iterations);
+  }
+
   // Pseudo-Huber: u^2 for small residuals, linear for large ones.
   double loss(double r) const {
     const double c = options_.loss_width;
@@ -318,10 +331,36 @@ std::vector<double> predicted(const std::vector<MeasuredStep>& rows, const Vecto
   return seconds;
 }
 
+// Predicted seconds of each row by a fit over the other folds. Families, sorted by name, go to the folds in
+// turn, so that the deal depends on names alone.
+std::vector<double> cross_validate(const StepModel& model, const Fit& whole,
+                                   const CalibrationOptions& options) {
+  const std::vector<MeasuredStep>& rows = model.measured();
+  std::map<std::string, int> fold;
+  for (const MeasuredStep& row : rows) fold.emplace(row.family, 0);
+  int turn = 0;
+  for (auto& [family, number] : fold) number = turn++ % options.folds;
+  std::vector<double> seconds(rows.size(), 0);
+  for (int f = 0; f < options.folds; ++f) {
+    std::vector<char> use(rows.size()), left_out(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      left_out[i] = fold.at(rows[i].family) == f;
+      use[i] = !left_out[i];
+    }
+    Fit fit(model, options, use);
+    fit.run_from(whole);
+    const std::vector<double> unseen = predicted(rows, model.residuals(fit.theta, left_out));
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (left_out[i]) seconds[i] = unseen[i];
+  }
+  return seconds;
+}
+
 }  // namespace
 
 Calibration calibrate(const std::vector<MeasuredStep>& rows, const std::vector<const Constant*>& constants,
                       const CalibrationOptions& options) {
+  INVARIANT(options.folds == 0 || options.folds >= 2);
   const StepModel model(rows, concerned(rows, constants), options);
   const std::vector<char> all(rows.size(), 1);
   Calibration result;
@@ -337,32 +376,8 @@ Calibration calibrate(const std::vector<MeasuredStep>& rows, const std::vector<c
   for (Eigen::Index k = 0; k < model.size(); ++k)
     result.constants.push_back(describe(model, fit, covariance, k));
   result.trade_offs = trade_offs(covariance);
+  if (options.folds > 0) result.unseen = cross_validate(model, fit, options);
   return result;
-}
-
-std::vector<double> cross_validate(const std::vector<MeasuredStep>& rows,
-                                   const std::vector<const Constant*>& constants, int folds,
-                                   const CalibrationOptions& options) {
-  INVARIANT(folds >= 2);
-  std::map<std::string, int> fold;  // sorted, so that the deal depends on names alone
-  for (const MeasuredStep& row : rows) fold.emplace(row.family, 0);
-  int turn = 0;
-  for (auto& [family, number] : fold) number = turn++ % folds;
-  const StepModel model(rows, concerned(rows, constants), options);
-  std::vector<double> seconds(rows.size(), 0);
-  for (int f = 0; f < folds; ++f) {
-    std::vector<char> use(rows.size()), left_out(rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      left_out[i] = fold.at(rows[i].family) == f;
-      use[i] = !left_out[i];
-    }
-    Fit fit(model, options, use);
-    fit.run();
-    const std::vector<double> unseen = predicted(rows, model.residuals(fit.theta, left_out));
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      if (left_out[i]) seconds[i] = unseen[i];
-  }
-  return seconds;
 }
 
 }  // namespace runcast

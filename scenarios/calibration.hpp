@@ -31,6 +31,7 @@ struct MeasuredStep {
 struct CalibrationOptions {
   std::uint64_t seed = 1;
   int threads = 1;
+  int folds = 0;             // of the cross-validation, at least 2; 0: none
   int iterations = 12;       // at most
   double noise = 0.04;       // s: spread of ln(predicted / measured) that is nobody's fault
   double loss_width = 0.08;  // |ln(predicted / measured)| beyond which a row's pull grows no more
@@ -57,16 +58,11 @@ struct Calibration {
   std::vector<FittedConstant> constants;  // those that a measured step moves with, in the order asked for
   std::vector<TradeOff> trade_offs;       // |correlation| > 0.9, strongest first
   std::vector<double> before, after;      // predicted seconds of each row
+  std::vector<double> unseen;             // likewise, by a fit without the row's family; empty without folds
   std::vector<double> steps;              // cost after each accepted iteration, from the start
 };
 
 Calibration calibrate(const std::vector<MeasuredStep>& rows, const std::vector<const Constant*>& constants,
                       const CalibrationOptions& options);
-
-// Predicted seconds of each row where its family had no part in the fit. Families, sorted by name, go to
-// `folds` in turn.
-std::vector<double> cross_validate(const std::vector<MeasuredStep>& rows,
-                                   const std::vector<const Constant*>& constants, int folds,
-                                   const CalibrationOptions& options);
 
 }  // namespace runcast

@@ -204,17 +204,16 @@ CalibrationStudy calibration_study(const PublishedTable& table, const Library& l
   fitting.seed = options.seed;
   fitting.threads = options.threads;
   fitting.iterations = request.iterations;
+  fitting.folds = request.folds;
   fitting.progress = options.progress;
   const Calibration fit = calibrate(selected.steps, constants, fitting);
-  std::vector<double> unseen;
-  if (request.folds > 0) unseen = cross_validate(selected.steps, constants, request.folds, fitting);
 
   CalibrationStudy study;
   Json& json = *study.document;
   json["schema_version"] = 1;
   json["rows"] = Json::array();
   for (const FittedConstant& f : fit.constants) json["rows"].push_back(constant_json(f));
-  const Predictions predictions{fit.before, fit.after, unseen};
+  const Predictions predictions{fit.before, fit.after, fit.unseen};
   json["errors"] = errors_json(selected.steps, predictions);
   json["trade_offs"] = trade_offs_json(fit);
   json["steps"] = steps_json(selected, predictions);
