@@ -110,7 +110,6 @@ TEST_CASE("the H100 of the library is the datasheet's") {
   CHECK(gpu.peak.nvfp4.value == 0);
   CHECK(in_gib(gpu.capacity) == doctest::Approx(79.3).epsilon(1e-12));
   CHECK(gpu.memory_bandwidth.value == doctest::Approx(3.35e12).epsilon(1e-12));
-  CHECK(gpu.kernels.gemm_prologue_k.bf16 == doctest::Approx(128 * 2.6).epsilon(1e-12));
   const NodeSpec node = load_node("hgx-h100");
   CHECK(node.nic.bandwidth.value == doctest::Approx(50e9).epsilon(1e-12));
   CHECK(node.scale_up.bandwidth.value * node.scale_up.efficiency == doctest::Approx(360e9).epsilon(1e-3));
@@ -129,13 +128,14 @@ TEST_CASE("large rings reach the measured bus bandwidth of each NVLink generatio
   CHECK(reached("gb300-nvl72") == doctest::Approx(670).epsilon(0.002));
 }
 
+// The texts to change end before the digits of fitted constants, which calibration moves.
 TEST_CASE("a GPU out of range is refused at the place of the value") {
   CHECK(gpu_complaint("sms: 132", "sms: 0") == "x.yaml:5:6: 'sms' must be a count of at least 1");
-  CHECK(gpu_complaint("memory_efficiency: 0.95", "memory_efficiency: 1.2") ==
+  CHECK(gpu_complaint("memory_efficiency: 0.", "memory_efficiency: 1.") ==
         "x.yaml:32:22: 'memory_efficiency' is a fraction of the nominal: more than 0, at most 1");
   CHECK(gpu_complaint("idle_power: 105 W", "idle_power: 1 kW") ==
         "x.yaml:16:13: 'idle_power' must not be more than 'tdp'");
-  CHECK(gpu_complaint("    fp8: 0.71", "    mxfp8: 0.71") ==
+  CHECK(gpu_complaint("    fp8: 0.", "    mxfp8: 0.") ==
         "x.yaml:20:3: 'gemm_efficiency' has no 'fp8' though 'peak' has one");
   CHECK(gpu_complaint("tdp: 700 W", "tdp: -700 W").find("x.yaml:15:6: ") == 0);
 }
