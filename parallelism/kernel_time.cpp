@@ -86,7 +86,7 @@ Seconds gemm_time(const GpuSpec& gpu, const Precision& p, const Gemm& g, bool ac
   const double efficiency = gpu.kernels.gemm_efficiency.*p.gemm_efficiency * gpu.kernels.power_factor;
   double flops = tiled_flops(gpu, g, kTiles[0], k0) / kTiles[0].quality;
   for (const Tile& tile : kTiles) flops = std::min(flops, tiled_flops(gpu, g, tile, k0) / tile.quality);
-  const double grouped = g.groups > 1 ? gpu.kernels.grouped_gemm : 1.0;
+  const double grouped = g.experts ? gpu.kernels.grouped_gemm : 1.0;
   const Seconds compute = Flops(flops) / (peak * (std::min(efficiency, 1.0) * grouped));
   const double output = 2;  // bf16 results
   const Bytes traffic(g.groups * (p.gemm_element * (g.m * g.k + g.k * g.n) + output * g.m * g.n));

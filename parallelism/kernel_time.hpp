@@ -17,6 +17,7 @@ namespace runcast {
 // C[m, n] = A[m, k] B[k, n], `groups` times (grouped GEMM: one per expert).
 struct Gemm {
   double m = 0, n = 0, k = 0, groups = 1;
+  bool experts = false;   // groups of unequal tokens: runs at KernelConstants::grouped_gemm
   Flops flops() const { return Flops(2 * m * n * k * groups); }
 };
 

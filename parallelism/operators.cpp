@@ -154,12 +154,12 @@ class Writer {
     if (column && sp_)
       list.push_back(communicate("gather input again", CommunicationGroup::tensor, Collective::all_gather,
                                  full_hidden_, input_index));
-    list.push_back(gemm(linear.input_gradient, {f.m, f.k, f.n, f.groups}, linear.wide));
+    list.push_back(gemm(linear.input_gradient, {f.m, f.k, f.n, f.groups, f.experts}, linear.wide));
     if (column)
       list.push_back(communicate("reduce input gradient", CommunicationGroup::tensor,
                                  sp_ ? Collective::reduce_scatter : Collective::all_reduce, full_hidden_,
                                  static_cast<int>(list.size()) + 1));
-    Operator weight = gemm(linear.weight_gradient, {f.k, f.n, f.m, f.groups}, linear.wide,
+    Operator weight = gemm(linear.weight_gradient, {f.k, f.n, f.m, f.groups, f.experts}, linear.wide,
                            s_.profile->accumulation == GradientAccumulation::fused);
     weight.weight_gradient = true;
     list.push_back(weight);
@@ -295,9 +295,9 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
   if (l.expert_tensor > 1)
     w.add_collective("gather tokens", CommunicationGroup::expert_tensor, Collective::all_gather,
                      Collective::reduce_scatter, 2 * rows * h);
-  w.add_linear({"experts up", "experts up dX", "experts up dW", {rows / local, in * f, h, local}, Split::none, false});
+  w.add_linear({"experts up", "experts up dX", "experts up dW", {rows / local, in * f, h, local, true}, Split::none, false});
   w.add_stream("expert activation", 2 * (in + 1) * rows * f, 1, recomputes(s, "mlp_activation"));
-  w.add_linear({"experts down", "experts down dX", "experts down dW", {rows / local, h, f, local}, Split::none, false});
+  w.add_linear({"experts down", "experts down dX", "experts down dW", {rows / local, h, f, local, true}, Split::none, false});
   if (l.expert_tensor > 1)
     w.add_collective("reduce tokens", CommunicationGroup::expert_tensor, Collective::reduce_scatter,
                      Collective::all_gather, 2 * rows * h);

@@ -42,7 +42,7 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
     if (accumulation == kAccumulations[i]) p.accumulation = static_cast<GradientAccumulation>(i);
   p.overlap_data = s.flag("overlap_data", p.overlap_data);
   p.overlap_parameters = s.flag("overlap_parameters", p.overlap_parameters);
-  p.gather_by_broadcast = s.flag("gather_by_broadcast", p.gather_by_broadcast);
+  p.owner_overhead = s.seconds("owner_overhead", p.owner_overhead);
   p.overlap_tensor = s.flag("overlap_tensor", p.overlap_tensor);
   p.tensor_exposed = fraction(s, "tensor_exposed", p.tensor_exposed, 1);
   p.context_hidden = fraction(s, "context_hidden", p.context_hidden, 1);

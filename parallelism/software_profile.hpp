@@ -34,7 +34,7 @@ struct SoftwareProfile {
   GradientAccumulation accumulation = GradientAccumulation::fused;
   bool overlap_data = true;            // gradient reduction and parameter gather behind compute
   bool overlap_parameters = true;      // parameter gather behind the next forward
-  bool gather_by_broadcast = false;    // owners broadcast parameters one after the other: one NIC of a node at work
+  Seconds owner_overhead{0};           // parameters broadcast owner after owner: fixed time of each; 0 = all-gather
   bool overlap_tensor = false;         // user buffers, async TP
   double tensor_exposed = 0.35;        // share of tensor-parallel time that stays exposed when overlapped
   double context_hidden = 0.7;         // share of attention time that can hide ring context exchange

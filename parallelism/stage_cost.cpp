@@ -8,10 +8,14 @@ namespace runcast {
 
 namespace {
 
-double parameters_per_rank(const StepShape& s, bool moe_layer) {
+struct RankShare {   // parameters of one layer on one rank
+  double dense = 0, expert = 0;
+};
+
+RankShare parameters_per_rank(const StepShape& s, bool moe_layer) {
   const LayerParameters p = layer_parameters(*s.model, moe_layer);
-  const double experts = static_cast<double>(p.routed_experts) / (s.layout->expert * s.layout->expert_tensor);
-  return static_cast<double>(p.attention + p.mlp + p.router + p.norms) / s.layout->tensor + experts;
+  return {static_cast<double>(p.attention + p.mlp + p.router + p.norms) / s.layout->tensor,
+          static_cast<double>(p.routed_experts) / (s.layout->expert * s.layout->expert_tensor)};
 }
 
 void record(std::vector<CommunicationUse>& uses, const CommunicationUse& one, double times) {
@@ -119,7 +123,7 @@ class Pricer {
       hidden = time * 0.8;  // behind the other micro-batch of a 1F1B pair; first and last stay [assumption]
     }
     const Seconds exposed = time - hidden;
-    pass.cost.compute += hidden * gpu_.kernels.overlap_slowdown;
+    pass.cost.compute += hidden * (gpu_.kernels.overlap_slowdown * link_share(groups_[op.group]));
     part_of(pass.cost, op.group) += exposed;
     record(pass.communication, {op.group, op.collective, 1, op.bytes, time, exposed}, 1);
   }
@@ -207,13 +211,19 @@ void shard_pass(StagePass& pass, double layers, Seconds layer, Seconds gather, S
 void add_sharding(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups,
                   const StageCost& layer, double layers, bool moe, bool split) {
   if (layers < 1 || groups.shard.ranks < 2) return;
-  const double parameters = parameters_per_rank(s, moe);
-  const Bytes gathered(parameters * s.profile->gather_bytes), reduced(parameters * s.profile->reduce_bytes);
-  const Seconds launch = s.profile->collective_launch;
-  const Seconds gather = parameter_gather(network, *s.profile, gathered, groups.shard);
-  Seconds reduce = network.collective(Collective::reduce_scatter, reduced, groups.shard, launch).time;
-  if (s.training->sharding.kind == Sharding::Kind::hsdp && groups.data.ranks > groups.shard.ranks)
-    reduce += network.collective(Collective::all_reduce, reduced / groups.shard.ranks, groups.data, launch).time;
+  const RankShare share = parameters_per_rank(s, moe);
+  const SoftwareProfile& profile = *s.profile;
+  const Seconds launch = profile.collective_launch;
+  const Bytes dense(share.dense * profile.reduce_bytes), expert(share.expert * profile.reduce_bytes);
+  const Bytes reduced = dense + expert, gathered((share.dense + share.expert) * profile.gather_bytes);
+  Seconds gather = parameter_gather(network, profile, Bytes(share.dense * profile.gather_bytes), groups.shard);
+  Seconds reduce = network.collective(Collective::reduce_scatter, dense, groups.shard, launch).time;
+  if (share.expert > 0) {   // experts are sharded over their own replicas
+    gather += parameter_gather(network, profile, Bytes(share.expert * profile.gather_bytes), groups.expert_data);
+    reduce += network.collective(Collective::reduce_scatter, expert, groups.expert_data, launch).time;
+  }
+  if (groups.copies.ranks > 1)
+    reduce += network.collective(Collective::all_reduce, dense / groups.shard.ranks, groups.copies, launch).time;
   const double slowdown = network.fabric().node().gpu.kernels.overlap_slowdown * groups.data_share;
   const auto add = [&](StagePass& pass, const StagePass& one, Seconds gathering, Seconds reducing) {
     shard_pass(pass, layers, one.cost.total(), gathering, reducing, gathered, reduced, slowdown, s.training->overlap.data);
@@ -225,13 +235,34 @@ void add_sharding(StageCost& stage, const StepShape& s, const Network& network, 
   add(stage.weight_gradient, layer.weight_gradient, Seconds(0), reduce);  // dW = X dY makes the gradients
 }
 
+// Embedding and head belong to FSDP's root unit: the embedding's gather opens the step and its reduction ends it;
+// the head's run beside layers.
+void shard_table(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups, bool exposed,
+                 bool split) {
+  if (groups.shard.ranks < 2) return;
+  const SoftwareProfile& profile = *s.profile;
+  const double table = static_cast<double>(s.model->vocabulary * s.model->hidden) / s.layout->tensor;
+  const Bytes gathered(table * profile.gather_bytes), reduced(table * profile.reduce_bytes);
+  const Seconds gather = parameter_gather(network, profile, gathered, groups.shard);
+  const Seconds reduce =
+      network.collective(Collective::reduce_scatter, reduced, groups.shard, profile.collective_launch).time;
+  const double share = exposed || !s.training->overlap.data
+                           ? 1 : network.fabric().node().gpu.kernels.overlap_slowdown * groups.data_share;
+  StagePass& last = split ? stage.weight_gradient : stage.backward;
+  stage.forward.cost.data += gather * share;
+  last.cost.data += reduce * share;
+  record(stage.forward.communication,
+         {CommunicationGroup::data, Collective::all_gather, 1, gathered, gather, gather * share}, 1);
+  record(last.communication,
+         {CommunicationGroup::data, Collective::reduce_scatter, 1, reduced, reduce, reduce * share}, 1);
+}
+
 }  // namespace
 
 Seconds parameter_gather(const Network& network, const SoftwareProfile& profile, Bytes size, const GroupLinks& group) {
   if (group.ranks < 2) return Seconds(0);
-  if (!profile.gather_by_broadcast || group.domains < 2)
-    return network.collective(Collective::all_gather, size, group, profile.collective_launch).time;
-  return size / group.inter + profile.collective_launch;
+  return network.collective(Collective::all_gather, size, group, profile.collective_launch).time +
+         group.ranks * profile.owner_overhead;
 }
 
 PassCost& PassCost::operator+=(const PassCost& o) {
@@ -279,15 +310,25 @@ GroupTable GroupTable::of(const Network& network, const Layout& l, const Shardin
   t.expert = network.group(experts, world / l.expert);
   t.expert_tensor = network.group(std::span(inside).first(static_cast<std::size_t>(l.expert_tensor)),
                                   world / l.expert_tensor);
+  std::vector<RankId> replicas_of_expert;
+  for (std::size_t i = 0; i < inside.size(); i += static_cast<std::size_t>(l.expert * l.expert_tensor))
+    replicas_of_expert.push_back(inside[i]);
+  t.expert_data = network.group(replicas_of_expert, world / static_cast<int>(replicas_of_expert.size()));
   t.shard = t.data;
   if (sharding.group > 0 && sharding.group < static_cast<int>(replicas.size())) {
     const auto group = static_cast<std::size_t>(std::max(1, sharding.group));
     t.shard = network.group(std::span(replicas).first(group), world / static_cast<int>(group));
+    std::vector<RankId> copies;
+    for (std::size_t i = 0; i < replicas.size(); i += group) copies.push_back(replicas[i]);
+    t.copies = network.group(copies, world / static_cast<int>(copies.size()));
   }
-  const GroupLinks& d = t.data;
-  const Bandwidth used = d.domains > 1 ? std::min(d.intra, d.inter * d.ranks_per_domain) : d.intra;
-  t.data_share = d.intra.value > 0 ? std::min(1.0, used / d.intra) : 0;
+  t.data_share = link_share(t.data);
   return t;
+}
+
+double link_share(const GroupLinks& links) {
+  if (links.domains == 1 || links.intra.value <= 0) return links.ranks > 1 ? 1 : 0;
+  return std::min(1.0, links.inter * links.ranks_per_domain / links.intra);
 }
 
 const GroupLinks& GroupTable::operator[](CommunicationGroup g) const {
@@ -335,6 +376,9 @@ std::vector<StageCost> stage_costs(const StepShape& s, const ScheduleSpec& sched
       add_sharding(costs[stage], s, network, groups, layer[0][recompute ? 1 : 0], dense, false, split);
       add_sharding(costs[stage], s, network, groups, layer[1][recompute ? 1 : 0], experts, true, split);
     }
+    if (s.training->sharding.shards_parameters() && stage == 0) shard_table(costs[stage], s, network, groups, true, split);
+    if (s.training->sharding.shards_parameters() && stage + 1 == stages && !s.model->tied_embeddings)
+      shard_table(costs[stage], s, network, groups, false, split);
     if (stage == 0) add_stage(costs[stage], embedding, 1);
     if (stage + 1 == stages) add_stage(costs[stage], head, 1);
   }

@@ -46,14 +46,18 @@ struct StageCost {
 
 // The groups of the representative rank, priced once.
 struct GroupTable {
-  GroupLinks tensor, context, expert, expert_tensor, data, shard;   // data: data x context; shard: ranks that share one copy
+  GroupLinks tensor, context, expert, expert_tensor, data, shard, expert_data, copies;   // data: data x context; shard: ranks that share one copy;
+                            // expert_data: replicas of an expert; copies: one rank of each shard group
   double data_share = 0;    // speed of the data group's link against NVLink: how much it slows compute
   static GroupTable of(const Network&, const Layout&, const Sharding&);
   const GroupLinks& operator[](CommunicationGroup) const;
 };
 
-// Time to bring a sharded tensor to all ranks of its group: an all-gather, or broadcasts by the owners one after
-// the other, which keep one NIC of a node busy and not all of them.
+// Speed of a group's bottleneck link against NVLink: how much of a GPU its collectives keep from compute.
+double link_share(const GroupLinks&);
+
+// Time to bring a sharded tensor to all ranks of its group: an all-gather, and what its owners add where each
+// broadcasts its own share after the others (SoftwareProfile::owner_overhead).
 Seconds parameter_gather(const Network&, const SoftwareProfile&, Bytes size, const GroupLinks&);
 
 // [global stage] of the schedule, in the order of ScheduleSpec::stage_layers.

@@ -183,7 +183,8 @@ class StepWork final : public PipelineWork {
       for (const std::size_t b : {(a + 1) % p, (a + p - 1) % p}) {
         if (a == b) continue;
         const RankId from = l.rank(0, 0, static_cast<int>(a), 0), to = l.rank(0, 0, static_cast<int>(b), 0);
-        Seconds time = in_.network->point_to_point(from, to, message_) + in_.profile->collective_launch;
+        Seconds time = in_.network->point_to_point(from, to, message_, in_.network->fabric().node().gpus) +
+                       in_.profile->collective_launch;
         if (!l.sequence_parallel && l.tensor > 1)  // the scattered message is gathered again over NVLink
           time += in_.network->collective(Collective::all_gather, message_ * l.tensor, groups_.tensor).time;
         INVARIANT(time.value > 0);
@@ -192,8 +193,8 @@ class StepWork final : public PipelineWork {
       }
   }
 
-  Seconds data_collective(Collective kind, double bytes) const {
-    return in_.network->collective(kind, Bytes(bytes), groups_.data, in_.profile->collective_launch).time;
+  Seconds data_collective(Collective kind, double bytes, const GroupLinks& group) const {
+    return in_.network->collective(kind, Bytes(bytes), group, in_.profile->collective_launch).time;
   }
 
   void prepare_data() {
@@ -207,17 +208,21 @@ class StepWork final : public PipelineWork {
         state.parameters = held.dense + held.expert;
         if (groups_.data.ranks < 2 || inside || state.parameters <= 0) continue;
         state.buckets = static_cast<int>(std::clamp(state.parameters / bucket_size(), 1.0, 64.0));
-        const double bytes = state.parameters * reduce_bytes() / state.buckets;
         const bool sharded = kind != Sharding::Kind::none;
         // A group smaller than all replicas keeps whole sums in each group: that is an all-reduce.
         const bool scattered = sharded && groups_.shard.ranks == groups_.data.ranks;
-        const Seconds bucket = data_collective(scattered ? Collective::reduce_scatter : Collective::all_reduce, bytes);
+        const Collective reduction = scattered ? Collective::reduce_scatter : Collective::all_reduce;
+        const double each = 1.0 / state.buckets;
+        Seconds bucket = data_collective(reduction, held.dense * each * reduce_bytes(), groups_.data);
+        if (held.expert > 0) bucket += data_collective(reduction, held.expert * each * reduce_bytes(), groups_.expert_data);
         within_clock(bucket * state.buckets, slots_);
         state.reduce = to_clock(bucket) * state.buckets;
         if (sharded) {
-          const double share = state.parameters * in_.profile->gather_bytes / state.buckets;
-          state.gather = to_clock(parameter_gather(*in_.network, *in_.profile, Bytes(share), groups_.shard)) *
-                         state.buckets;
+          const double width = in_.profile->gather_bytes;
+          Seconds gather = parameter_gather(*in_.network, *in_.profile, Bytes(held.dense * width), groups_.shard);
+          if (held.expert > 0)
+            gather += parameter_gather(*in_.network, *in_.profile, Bytes(held.expert * width), groups_.expert_data);
+          state.gather = to_clock(gather / state.buckets) * state.buckets;
         }
       }
     schedule_gathers();

@@ -98,6 +98,7 @@ Ordering pair_ordering(std::span<const ComparedCase> cases) {
       predicted.push_back(a.predicted);
       for (std::size_t j = i + 1; j < members.size(); ++j) {
         const ComparedCase& b = cases[members[j]];
+        if (!a.config.empty() && a.config == b.config) continue;
         if (std::max(a.measured, b.measured) <= (1 + kApart) * std::min(a.measured, b.measured)) continue;
         ++out.pairs;
         if (a.measured < b.measured ? a.predicted < b.predicted : b.predicted < a.predicted) right += 1;

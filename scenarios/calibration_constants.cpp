@@ -29,7 +29,7 @@ const Names kBlackwellNodes = {"hgx-b200", "hgx-b300", "gb200-nvl72", "gb300-nvl
 // Networks that other jobs and other groups of the step load; infiniband-quiet is not one. By generation of NICs.
 const Names kHdr = {"infiniband-hdr-selene"};
 const Names kNdr = {"infiniband-ndr-rail", "nvl72-ib", "llama3-roce", "ethernet-clos-2to1"};
-const Names kMegatron = {"megatron", "nemo", "nemo-2024", "megatron-bridge"};
+const Names kMegatron = {"megatron", "megatron-2024", "nemo", "nemo-2024", "megatron-bridge"};
 const Names kMegatron2021 = {"megatron-2021"}, kMegatronDeepSpeed = {"megatron-deepspeed"};
 const Names kEager = {"llm-foundry", "fsdp-eager", "deepspeed", "automodel"};
 const Names kCompiledJax = {"maxtext", "pax"};
@@ -135,7 +135,7 @@ const std::vector<Constant> kConstants = {
     {"blackwell.gemm_prologue",         kTile,    kGpus,     kBlackwell,      kPrologue,      32,    8000, 0.4,  false},
     {"h100-96-500w.power",              kClock,   kGpus,     kH100Of500W,     kPower,         0.5,   1.1,  0.1,  false},
     {"gb200.power",                     kClock,   kGpus,     kGb200,          kPower,         0.7,   1.5,  0.1,  true},
-    {"gb300.power",                     kClock,   kGpus,     kGb300,          kPower,         0.7,   1.5,  0.1,  true},
+    {"gb300.power",                     kClock,   kGpus,     kGb300,          kPower,         0.7,   1.8,  0.1,  true},
     {"b300.power",                      kClock,   kGpus,     kB300,           kPower,         0.7,   1.5,  0.1,  true},
     {"ampere.attention_flash2",         kOfWide,  kGpus,     kAmpere,         kFlash2,        0.2,   0.9,  0.15, true},
     {"ampere.attention_triton",         kOfWide,  kGpus,     kAmpere,         kTriton,        0.1,   0.9,  0.2,  true},
@@ -156,7 +156,7 @@ const std::vector<Constant> kConstants = {
     {"nvidia.permute_traffic",          "traffic of permutations over their bytes", kGpus, kNvidia, kPermute, 0.3, 12, 0.3, true},
     {"hopper.exchange",                 "all-to-all over NVLink, of ring bandwidth", kGpus, kHopper, kExchange, 0.1, 1, 0.2, true},
     {"blackwell.exchange",              "all-to-all over NVLink, of ring bandwidth", kGpus, kBlackwell, kExchange, 0.1, 1, 0.2, true},
-    {"nvidia.overlap_slowdown",         "compute slowed beside a collective", kGpus, kNvidia, kSlowdown, 0.01, 0.6, 0.3, true},
+    {"nvidia.overlap_slowdown",         "compute slowed beside a collective", kGpus, kNvidia, kSlowdown, 0.01, 0.8, 0.3, true},
     {"ampere.scale_up",                 kRing,    kNodes,    kAmpereNodes,    kScaleUp,       0.4,   1,    0.05, false},
     {"hopper.scale_up",                 kRing,    kNodes,    kHopperNodes,    kScaleUp,       0.4,   1,    0.05, false},
     {"blackwell.scale_up",              kRing,    kNodes,    kBlackwellNodes, kScaleUp,       0.4,   1,    0.05, false},
@@ -174,16 +174,16 @@ const std::vector<Constant> kConstants = {
     {"megatron-deepspeed.step_overhead", kFixed,  kSoftware, kMegatronDeepSpeed, kStepOverhead, 1e-3, 2,   0.4,  false},
     {"eager.step_overhead",             kFixed,   kSoftware, kEager,          kStepOverhead,  1e-3,  1,    0.4,  true},
     {"jax.step_overhead",               kFixed,   kSoftware, kCompiledJax,    kStepOverhead,  1e-3,  1,    0.4,  false},
-    {"megatron.elementwise",            kTraffic, kSoftware, kMegatron,       kElementwise,   0.5,   3,    0.1,  true},
-    {"megatron-2021.elementwise",       kTraffic, kSoftware, kMegatron2021,   kElementwise,   0.5,   3,    0.15, false},
+    {"megatron.elementwise",            kTraffic, kSoftware, kMegatron,       kElementwise,   0.5,   4,    0.1,  true},
+    {"megatron-2021.elementwise",       kTraffic, kSoftware, kMegatron2021,   kElementwise,   0.5,   4,    0.15, false},
     {"megatron-deepspeed.elementwise",  kTraffic, kSoftware, kMegatronDeepSpeed, kElementwise, 0.5,  3,    0.2,  true},
-    {"eager.elementwise",               kTraffic, kSoftware, kEager,          kElementwise,   0.5,   3,    0.2,  true},
-    {"jax.elementwise",                 kTraffic, kSoftware, kCompiledJax,    kElementwise,   0.5,   3,    0.2,  true},
-    {"internevo.elementwise",           kTraffic, kSoftware, kInternEvo,      kElementwise,   0.5,   3,    0.2,  true},
+    {"eager.elementwise",               kTraffic, kSoftware, kEager,          kElementwise,   0.5,   4,    0.2,  true},
+    {"jax.elementwise",                 kTraffic, kSoftware, kCompiledJax,    kElementwise,   0.5,   4,    0.2,  true},
+    {"internevo.elementwise",           kTraffic, kSoftware, kInternEvo,      kElementwise,   0.5,   4,    0.2,  true},
     {"software.tensor_exposed",         "exposed share of overlapped tensor-parallel traffic", kSoftware, kAll, kTensorExposed, 0.02, 1, 0.3, true},
     {"software.context_hidden",         "share of attention that hides ring exchange", kSoftware, kAll, kContextHidden, 0.1, 1, 0.2, false},
     {"software.host_backward",          "backward issue time over forward's", kSoftware, kAll, kHostBackward, 0.5, 4, 0.15, false},
-    {"software.jitter",                 "growth of a step with each doubling of the job", kSoftware, kAll, kJitter, 0.0005, 0.05, 0.4, true},
+    {"software.jitter",                 "growth of a step with each doubling of the job", kSoftware, kAll, kJitter, 0.0005, 0.05, 0.4, false},
     {"software.collective_launch",      "fixed time of one collective", kSoftware, kAll, kLaunch, 1e-6, 60e-6, 0.3, false},
 };
 // clang-format on

@@ -52,7 +52,7 @@ constexpr FrameworkName kFrameworks[] = {
     {"accelerate", "fsdp-eager"},
 };
 
-constexpr int kCudnn9Since = 2025;   // NeMo containers before it carry the slower fused attention [NeMo release notes]
+constexpr double kCudnn9Since = 2025;   // containers before it carry the slower fused attention [assumption]
 constexpr int kOverlapSince = 2023;  // releases before it expose data-parallel traffic [accuracy study]
 constexpr double kCurrentScalingSince =
     2025.5;  // per-tensor current scaling became the fp8 recipe [NeMo 25.07]
@@ -101,7 +101,9 @@ Software software_of(const PublishedRow& row) {
   }
   if (profile == "megatron" && !row.flash) profile = "megatron-2021";
   const double year = release_year(row.release);
-  if (profile == "nemo" && year > 0 && year < kCudnn9Since) profile = "nemo-2024";
+  // A paper's software is older than the paper; a container is what it says.
+  const bool old = (profile == "nemo" && year < kCudnn9Since) || (profile == "megatron" && year < kCudnn9Since + 0.5);
+  if (old && year > 0 && !assumed) profile += "-2024";
   if (profile == "fsdp-eager" && !row.flash) profile = "deepspeed-2021";
   return {profile, assumed};
 }
@@ -113,7 +115,7 @@ bool scales_are_current(std::string_view profile, std::string_view release) {
 }
 
 bool exchanges_context_in_a_ring(std::string_view profile) {  // cp_comm_type p2p is Megatron-Core's default
-  return profile == "megatron" || profile == "nemo" || profile == "megatron-bridge";
+  return profile.starts_with("megatron") || profile.starts_with("nemo");
 }
 
 // ---- hardware
@@ -263,7 +265,7 @@ class Writer {
     line("  sequence_parallel: {}", row_.sp && row_.tp > 1);
     if (row_.left_open("sp")) assume("sequence parallelism is not stated");
     line("  context: {}", row_.cp);
-    line("  context_method: {}", exchanges_context_in_a_ring(software_.profile) ? "ring" : "allgather");
+    line("  context_method: {}", !software_.assumed && exchanges_context_in_a_ring(software_.profile) ? "ring" : "allgather");
     if (row_.cp > 1) assume("the profile's usual context exchange");
     line("  pipeline: {}", row_.pp);
     line("  data: auto");

@@ -215,7 +215,8 @@ std::vector<ComparedCase> compared(const Cases& cases,
                                    const std::function<std::string(const PublishedRow&)>& group) {
   std::vector<ComparedCase> list;
   for (const Case& c : cases)
-    list.push_back({group(*c.row), c.per_token(c.row->measured_step_s), c.per_token(c.prediction->step_s)});
+    list.push_back({group(*c.row), c.per_token(c.row->measured_step_s), c.per_token(c.prediction->step_s),
+                    c.row->config});
   return list;
 }
 

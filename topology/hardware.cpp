@@ -128,8 +128,8 @@ KernelConstants read_kernels(Section section) {
   constants.overlap_slowdown = section.number("overlap_slowdown", constants.overlap_slowdown);
   require(section, "overlap_slowdown", constants.overlap_slowdown >= 0 && constants.overlap_slowdown < 1,
           "is a share of compute: at least 0, less than 1");
-  constants.power_factor = in_range(section, "power_factor", section.number("power_factor", 1.0), 0, 1.5,
-                                    "is a ratio of clocks: more than 0, at most 1.5");
+  constants.power_factor = in_range(section, "power_factor", section.number("power_factor", 1.0), 0, 2,
+                                    "is a ratio of clocks: more than 0, at most 2");
   return constants;
 }
 
