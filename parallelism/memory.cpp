@@ -291,8 +291,8 @@ struct ShardGroups {
 ShardGroups shard_groups(const Layout& l, const Sharding& s) {
   if (s.kind == Sharding::Kind::none) return {};
   ShardGroups groups{static_cast<double>(l.data * l.context), static_cast<double>(l.expert_data())};
-  if (s.kind != Sharding::Kind::hsdp) return groups;
-  const double one_copy = std::max(1, s.group);
+  if (s.group == 0) return groups;
+  const double one_copy = s.group;
   return {std::min(one_copy, groups.dense), std::min(one_copy, groups.expert)};
 }
 

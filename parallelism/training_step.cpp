@@ -60,7 +60,7 @@ struct DataStream {
 class StepWork final : public PipelineWork {
  public:
   StepWork(const StepInput& in, const PipelineSchedule& schedule, const GroupTable& groups,
-           const std::vector<StageCost>& costs)
+           const std::vector<StageCost>& costs, bool free_transfers)
       : in_(in), schedule_(schedule), groups_(groups), group_(interleaving_group_size(request_of(in))) {
     for (const std::vector<Slot>& slots : schedule.slots) slots_ += 3 * static_cast<double>(slots.size());
     for (const StageCost& c : costs) within_clock(c.forward.cost.total() + c.backward.cost.total(), slots_);
@@ -72,7 +72,10 @@ class StepWork final : public PipelineWork {
     spent_.resize(ranks);
     previous_end_.assign(ranks, Time{});
     per_stage_.assign(ranks, std::vector<StageState>(stages_.size()));
-    prepare_transfers();
+    if (free_transfers)
+      transfers_.assign(ranks * ranks, Duration{});
+    else
+      prepare_transfers();
     prepare_data();
   }
 
@@ -334,6 +337,17 @@ class StepWork final : public PipelineWork {
   std::int64_t group_ = 1;                           // micro-batches between two reductions of ZeRO-2
 };
 
+// Idle time of one rank when messages take no time: the bubble of the schedule and of uneven stages alone.
+Duration idle_without_transfers(const StepInput& in, const PipelineSchedule& schedule, const GroupTable& groups,
+                                const std::vector<StageCost>& costs, std::size_t rank) {
+  StepWork work(in, schedule, groups, costs, true);
+  EventQueue queue;
+  const PipelineTrace trace = execute(schedule, in.schedule->point_to_point, work, queue);
+  const auto& spans = trace.ranks[rank];
+  const Duration idle = (spans.empty() ? Time{} : spans.back().end) - Time{} - trace.busy[rank];
+  return idle - std::min(idle, work.stream(static_cast<int>(rank)).gate_wait);
+}
+
 bool has_split_backward(const PipelineSchedule& schedule) {
   for (const Slot& slot : schedule.slots.front())
     if (slot.pass == Pass::input_gradient || slot.pass == Pass::weight_gradient) return true;
@@ -459,7 +473,7 @@ StepResult simulate_step(const StepInput& in) {
   const GroupTable groups = GroupTable::of(*in.network, *in.layout, in.training->sharding);
   const std::vector<StageCost> costs =
       stage_costs(shape, *in.schedule, *in.network, groups, has_split_backward(schedule));
-  StepWork work(in, schedule, groups, costs);
+  StepWork work(in, schedule, groups, costs, false);
   EventQueue queue;
   result.trace = execute(schedule, in.schedule->point_to_point, work, queue);
 
@@ -492,6 +506,9 @@ StepResult simulate_step(const StepInput& in) {
   const Duration gate = std::min(idle, stream.gate_wait);
   b.data_exposed += gate;
   b.pipeline_exposed = std::min(idle - gate, result.trace.transfer_wait[rank]);
+  if (in.attribute_transfers && result.trace.transfers.size() > 0)
+    b.pipeline_exposed = std::max(b.pipeline_exposed, idle - gate - std::min(idle - gate, idle_without_transfers(
+                                                          in, schedule, groups, costs, rank)));
   b.bubble = idle - gate - b.pipeline_exposed;
   b.optimizer = optimizer;
   b.other = spent.host + to_clock(in.profile->step_overhead);

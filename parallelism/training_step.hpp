@@ -5,6 +5,7 @@
 //             gathered before each stage's first forward                       [Megatron distributed optimizer]
 //   ZeRO-2    gradients of a stage are reduce-scattered after each group of N micro-batches (LLaMA 3)
 //   ZeRO-3    inside the passes (stage_cost)
+//   transfers cause idle time as far as the same pipeline with free transfers does not have it
 // Leaves out: contention between different collectives on one link (network: flow), unequal replicas.
 #pragma once
 
@@ -24,6 +25,9 @@ struct StepInput {
   const SoftwareProfile* profile = nullptr;
   const Network* network = nullptr;
   std::int64_t microbatches = 1;
+  // Run the pipeline once more with free transfers, so that idle time is split into the schedule's own bubble and
+  // what transfers cause. Without it the bubble holds all waiting that is not for a message on the wire.
+  bool attribute_transfers = true;
 };
 
 // Exclusive parts of the step on the rank that ends last; they sum to its time exactly.
