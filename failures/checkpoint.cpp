@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "failures/limits.hpp"
+
 namespace runcast {
 
 namespace {
@@ -30,7 +32,7 @@ void read_interval(Section section, CheckpointSettings& settings) {
   } else {
     settings.rule = IntervalRule::fixed;
     try {
-      settings.interval = parse_seconds(text, "interval");
+      settings.interval = limited(section, "interval", parse_seconds(text, "interval"), kLongestInterval);
     } catch (const ConfigError&) {
       section.fail("interval",
                    "'" + text + "' is no checkpoint interval; write a time (10 min), auto, young or daly");
@@ -41,10 +43,10 @@ void read_interval(Section section, CheckpointSettings& settings) {
 CheckpointTier read_tier(Section section) {
   CheckpointTier tier;
   tier.name = section.text("name");
-  tier.interval = section.seconds("interval", tier.interval);
-  tier.block = section.seconds("block", tier.block);
-  tier.persist = section.seconds("persist", tier.persist);
-  tier.load = section.seconds("load", tier.load);
+  tier.interval = limited(section, "interval", section.seconds("interval", tier.interval), kLongestInterval);
+  tier.block = limited(section, "block", section.seconds("block", tier.block));
+  tier.persist = limited(section, "persist", section.seconds("persist", tier.persist));
+  tier.load = limited(section, "load", section.seconds("load", tier.load));
   tier.covers = section.number("covers", tier.covers);
   if (section.ok() && !(tier.covers >= 0 && tier.covers <= 1))
     section.fail("covers", "the share of events that a tier survives is between 0 and 1");
@@ -74,7 +76,7 @@ Seconds chosen_interval(const CheckpointSettings& settings, const CheckpointLeve
   const bool by_daly = settings.rule == IntervalRule::daly ||
                        (settings.rule == IntervalRule::automatic && settings.mode == SaveMode::sync);
   const Seconds best = by_daly ? daly_interval(level.block, mttf) : young_interval(level.block, mttf);
-  return std::max(best, least);
+  return std::max(std::min(best, kLongestInterval), least);
 }
 
 }  // namespace
@@ -86,6 +88,8 @@ CheckpointSettings read_checkpoint(Section section) {
   settings.mode = section.choice("mode", modes, "async") == "sync" ? SaveMode::sync : SaveMode::async;
   settings.block = section.seconds_or_word("block", "auto");
   settings.persist = section.seconds_or_word("persist", "auto");
+  if (settings.block) settings.block = limited(section, "block", *settings.block);
+  if (settings.persist) settings.persist = limited(section, "persist", *settings.persist);
   if (section.has("bytes")) settings.bytes = section.bytes("bytes");
   settings.write = section.bandwidth("write", settings.write);
   settings.read = section.bandwidth("read", settings.read);
@@ -122,7 +126,13 @@ CheckpointPlan resolve(const CheckpointSettings& settings, const JobScale& scale
 std::vector<std::string> problems(const CheckpointPlan& plan) {
   std::vector<std::string> sentences;
   for (const CheckpointLevel& level : plan.levels) {
-    if (level.interval < level.block)
+    if (std::max({level.block, level.persist, level.load}) > kLongestTime)
+      sentences.push_back(
+          fmt::format("writing or reading a {} checkpoint of {:.4g} GB takes more than {:.0f} days; raise "
+                      "checkpoint.write and "
+                      "checkpoint.read, or lower checkpoint.bytes",
+                      level.name, plan.bytes.value / kGiga, kLongestTime.value / kDay));
+    else if (level.interval < level.block)
       sentences.push_back(too_often("the " + level.name, level.interval, "blocking time", level.block));
     else if (level.interval < level.persist)
       sentences.push_back(

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "failures/limits.hpp"
+
 namespace runcast {
 
 namespace {
@@ -26,36 +28,44 @@ void read_rate(Section section, FailureClass& failure) {
                  "a failure rate is per node, gpu, group or whole job; write 3.0e-3 /node-day or 0.9 /day");
   else if (per == "group" && failure.domain != Domain::group)
     section.fail("rate", "a rate per group needs domain: group and its size in nodes");
+  else if (failure.rate.rate > kHighestRate)
+    section.fail("rate", fmt::format("a failure rate must be from 0 to {} /{}hour, one every second",
+                                     kHighestRate.value * kHour, per.empty() ? "" : per + "-"));
 }
 
 void read_law(Section section, FailureClass& failure) {
   failure.law = static_cast<Law>(index_of(kLawNames, section.choice("law", kLawNames, "exponential")));
   if (failure.law == Law::exponential) return;
   failure.shape = section.number("shape");
-  if (section.ok() && !(failure.shape > 0)) section.fail("shape", "a law's shape must be greater than 0");
+  const bool lognormal = failure.law == Law::lognormal;
+  const double low = lognormal ? 0.01 : 0.1, high = lognormal ? kLargestSpread : 10;
+  if (section.ok() && !(failure.shape >= low && failure.shape <= high))
+    section.fail("shape", fmt::format("the shape of a {} law is from {} to {}",
+                                      kLawNames[static_cast<std::size_t>(failure.law)], low, high));
 }
 
 void read_effect(Section section, FailureClass& failure) {
   failure.action =
       static_cast<Action>(index_of(kActionNames, section.choice("action", kActionNames, "swap")));
-  if (section.has("detect")) failure.detect = section.seconds("detect");
+  if (section.has("detect")) failure.detect = limited(section, "detect", section.seconds("detect"));
   switch (failure.action) {
     case Action::swap:
-      failure.repair = section.seconds("repair", failure.repair);
+      failure.repair = limited(section, "repair", section.seconds("repair", failure.repair));
       break;
     case Action::corrupt:
       // Hours before, minutes with replay of suspicious steps: Gemini 2.5 report, sec. 2.3.
       if (!failure.detect) failure.detect = section.seconds("detect", Seconds(8 * kHour));
       break;
     case Action::planned:
-      failure.duration = section.seconds("duration", failure.duration);
+      failure.duration = limited(section, "duration", section.seconds("duration", failure.duration));
       break;
     case Action::slow:
       // 27 jobs of 512 GPUs and more: mean 72 min (GREYHOUND, ATC'25).
-      failure.duration = section.seconds("duration", Seconds(72 * kMinute));
+      failure.duration = limited(section, "duration", section.seconds("duration", Seconds(72 * kMinute)));
       failure.slowdown = section.number("slowdown");
-      if (section.ok() && !(failure.slowdown >= 1))
-        section.fail("slowdown", "a slowdown is step time over normal step time: at least 1");
+      if (section.ok() && !(failure.slowdown >= 1 && failure.slowdown <= kLargestSlowdown))
+        section.fail("slowdown", fmt::format("a slowdown is step time over normal step time: from 1 to {}",
+                                             kLargestSlowdown));
       break;
     case Action::reset:
     case Action::retry:
@@ -70,7 +80,8 @@ FailureClass read_class(Section section) {
       static_cast<Domain>(index_of(kDomainNames, section.choice("domain", kDomainNames, "node")));
   if (failure.domain == Domain::group) {
     failure.size = section.count("size");
-    if (section.ok() && failure.size < 1) section.fail("size", "a group has at least 1 node");
+    if (section.ok() && (failure.size < 1 || failure.size > kLargestGroup))
+      section.fail("size", fmt::format("a group has from 1 to {} nodes", kLargestGroup));
   }
   read_rate(section, failure);
   read_law(section, failure);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <thread>
 
 namespace runcast {
@@ -34,6 +35,12 @@ void run_block(const RunInput& input, const MonteCarloOptions& options, std::int
   for (std::thread& helper : helpers) helper.join();
   for (const std::exception_ptr& error : errors)
     if (error) std::rethrow_exception(error);
+}
+
+// What is told of days that no trial had.
+Summary unknown() {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  return {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, 0};
 }
 
 bool precise_enough(const RunInput& input, const std::vector<RunResult>& results, double limit) {
@@ -70,7 +77,7 @@ RunSummary summarize(const RunInput& input, const std::vector<RunResult>& result
   double wall = 0, useful = 0, saves = 0;
   for (const FailureClass& failure : input.failures.classes) summary.events.push_back({failure.name, 0});
   for (const RunResult& r : results) {
-    days.push_back(in_days(to_seconds(r.wall)));
+    if (r.finished) days.push_back(in_days(to_seconds(r.wall)));
     goodput.push_back(r.goodput());
     interruptions.push_back(static_cast<double>(r.interruptions()));
     unplanned.push_back(static_cast<double>(r.unplanned));
@@ -88,7 +95,7 @@ RunSummary summarize(const RunInput& input, const std::vector<RunResult>& result
   for (ClassEvents& events : summary.events) events.mean /= n;
   for (std::size_t b = 0; b < kBuckets; ++b) summary.ledger[b] = spent[b] / wall;
   summary.ideal_days = input.window ? useful / n : in_days(to_seconds(ideal_time(input.steps)));
-  summary.days = summarize(days);
+  summary.days = days.empty() ? unknown() : summarize(days);
   summary.goodput = summarize(goodput);
   summary.interruptions = summarize(interruptions);
   summary.unplanned = summarize(unplanned);

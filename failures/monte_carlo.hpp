@@ -34,7 +34,7 @@ struct ClassEvents {
 
 struct RunSummary {
   double ideal_days = 0;  // all steps at normal speed (in a window: mean useful days)
-  Summary days;           // wall time
+  Summary days;           // wall time of the trials that finished; NaN when none did
   Summary goodput;        // useful / wall
   Summary interruptions;  // unplanned and planned
   Summary unplanned;

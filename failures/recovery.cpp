@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "failures/availability.hpp"
+#include "failures/limits.hpp"
 
 namespace runcast {
 
@@ -61,12 +62,16 @@ constexpr std::array<RecoveryPolicy, 7> kPolicies{{
 
 void check(Section section, const RecoverySettings& settings) {
   if (!section.ok()) return;
-  if (settings.spares && *settings.spares < 0) section.fail("spares", "spares cannot be fewer than 0");
-  if (settings.spread < 0) section.fail("spread", "the spread of restart times cannot be negative");
+  if (settings.spares && *settings.spares > kMostSpares)
+    section.fail("spares", fmt::format("spares are nodes: from 0 to {}, or auto", kMostSpares));
+  if (!(settings.spread >= 0 && settings.spread <= kLargestSpread))
+    section.fail("spread",
+                 fmt::format("the spread of restart times (sigma of a lognormal factor) is between 0 and {}",
+                             kLargestSpread));
   if (settings.manual_probability < 0 || settings.manual_probability > 1)
     section.fail("manual_probability", "a probability is between 0 and 1");
-  if (!(settings.elastic_overhead > 0 && settings.elastic_overhead <= 1))
-    section.fail("elastic_overhead", "the throughput kept by elastic training is above 0 and at most 1");
+  if (!(settings.elastic_overhead >= 0.01 && settings.elastic_overhead <= 1))
+    section.fail("elastic_overhead", "the throughput kept by elastic training is between 0.01 and 1");
   if (settings.max_lost && *settings.max_lost < 0)
     section.fail("max_lost", "replicas cannot be fewer than 0");
   if (!(settings.memory.covers >= 0 && settings.memory.covers <= 1))
@@ -79,25 +84,33 @@ RecoverySettings read_recovery(Section section) {
   std::array<std::string_view, kPolicies.size()> names;
   std::transform(kPolicies.begin(), kPolicies.end(), names.begin(), [](const auto& row) { return row.name; });
   RecoverySettings s;
+  const auto time = [&](std::string_view key, Seconds fallback) {
+    return limited(section, key, section.seconds(key, fallback));
+  };
+  const auto time_or_auto = [&](std::string_view key) {
+    std::optional<Seconds> read = section.seconds_or_word(key, "auto");
+    if (read) read = limited(section, key, *read);
+    return read;
+  };
   s.policy = section.choice("policy", names, s.policy);
   s.spares = section.count_or_word("spares", "auto");
-  s.detect = section.seconds("detect", s.detect);
-  s.diagnose = section.seconds("diagnose", s.diagnose);
-  s.reschedule = section.seconds_or_word("reschedule", "auto");
-  s.start = section.seconds("start", s.start);
-  s.initialize = section.seconds_or_word("initialize", "auto");
-  s.load = section.seconds_or_word("load", "auto");
-  s.warm_up = section.seconds("warm_up", s.warm_up);
+  s.detect = time("detect", s.detect);
+  s.diagnose = time("diagnose", s.diagnose);
+  s.reschedule = time_or_auto("reschedule");
+  s.start = time("start", s.start);
+  s.initialize = time_or_auto("initialize");
+  s.load = time_or_auto("load");
+  s.warm_up = time("warm_up", s.warm_up);
   s.spread = section.number("spread", s.spread);
   s.manual_probability = section.number("manual_probability", s.manual_probability);
-  s.manual = section.seconds("manual", s.manual);
-  s.stall = section.seconds("stall", s.stall);
-  s.rejoin = section.seconds("rejoin", s.rejoin);
+  s.manual = time("manual", s.manual);
+  s.stall = time("stall", s.stall);
+  s.rejoin = time("rejoin", s.rejoin);
   s.elastic_overhead = section.number("elastic_overhead", s.elastic_overhead);
   s.max_lost = section.count_or_word("max_lost", "auto");
-  s.memory.interval = section.seconds("memory_interval", s.memory.interval);
-  s.memory.block = section.seconds("memory_block", s.memory.block);
-  s.memory.load = section.seconds("memory_load", s.memory.load);
+  s.memory.interval = time("memory_interval", s.memory.interval);
+  s.memory.block = time("memory_block", s.memory.block);
+  s.memory.load = time("memory_load", s.memory.load);
   s.memory.covers = section.number("memory_covers", s.memory.covers);
   check(section, s);
   return s;

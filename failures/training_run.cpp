@@ -1,10 +1,13 @@
 // The state machine of one run; its rules stand in the header.
 #include "failures/training_run.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
 
+#include "failures/limits.hpp"
 #include "failures/save_history.hpp"
 
 namespace runcast {
@@ -14,6 +17,7 @@ namespace {
 using Work = Duration;  // ns of normal step time
 
 constexpr Work kEndless{kNever.ns / 4};
+constexpr std::int64_t kReview = 10'000;  // events between two looks at whether the run gets anywhere
 
 // A phase on the axis of work.
 struct PhaseRow {
@@ -68,8 +72,11 @@ struct ClassDraws {
         length(seed, Purpose::fail_slow, index, trial) {}
 };
 
+constexpr double kForever = static_cast<double>(kNever.ns / 8);  // 36 years: sums of a few stay on the clock
+
 Duration scaled(Duration d, double factor) {
-  return factor == 1 ? d : Duration{static_cast<std::int64_t>(std::ceil(static_cast<double>(d.ns) * factor))};
+  if (factor == 1) return d;
+  return {static_cast<std::int64_t>(std::min(kForever, std::ceil(static_cast<double>(d.ns) * factor)))};
 }
 
 RecoveryTimes scaled(const RecoveryTimes& t, double factor) {
@@ -134,6 +141,8 @@ class Run {
   std::optional<Trouble> spend(Duration d, Bucket bucket, bool up);
   Time next_failure(bool up) const;
   std::optional<Trouble> strike(bool up);
+  void slow_down(double factor, Time end);
+  void give_up_when_hopeless();
   // -- training
   Time next_change() const;
   void advance(Time until);
@@ -178,6 +187,7 @@ class Run {
   std::vector<Latent> latent_;
   std::vector<Slow> slow_;
   std::vector<Time> rejoins_;  // replicas that are out; unsorted, few
+  std::int64_t events_ = 0;
   bool done_ = false;
   RunResult result_;
 };
@@ -275,12 +285,31 @@ Time Run::next_failure(bool up) const {
   return next;
 }
 
+// Of events that slow the job equally, the one that ends last decides.
+void Run::slow_down(double factor, Time end) {
+  const auto same =
+      std::find_if(slow_.begin(), slow_.end(), [&](const Slow& s) { return s.factor == factor; });
+  if (same == slow_.end())
+    slow_.push_back({end, factor});
+  else
+    same->end = std::max(same->end, end);
+}
+
+// A run that keeps its pace so far and would have less than half of its work done at the horizon ends here.
+void Run::give_up_when_hopeless() {
+  if (input_.window) return;
+  const double done = static_cast<double>(furthest_.ns) / static_cast<double>(total_.ns);
+  const double gone = static_cast<double>(now_.ns) / static_cast<double>((horizon_ - Time{}).ns);
+  if (done <= gone / 2) horizon_ = now_;
+}
+
 // Takes the failure that is due now. What interrupts is returned; what only changes the state is noted.
 std::optional<Run::Trouble> Run::strike(bool up) {
   const bool on_wall = Time{} + process_.next_on_wall().at <= now_;
   const std::size_t index = on_wall ? process_.next_on_wall().failure : process_.next_on_up().failure;
   process_.take(index);
   ++result_.events_by_class[index];
+  if (++events_ % kReview == 0) give_up_when_hopeless();
   const FailureClass& failure = input_.failures.classes[index];
   switch (failure.action) {
     case Action::planned:
@@ -291,8 +320,8 @@ std::optional<Run::Trouble> Run::strike(bool up) {
       if (up) latent_.push_back({position_, now_ + to_clock(*failure.detect), index});
       return std::nullopt;
     case Action::slow:
-      slow_.push_back({now_ + to_clock(Seconds(draws_[index].length.exponential(failure.duration.value))),
-                       failure.slowdown});
+      slow_down(failure.slowdown,
+                now_ + to_clock(Seconds(draws_[index].length.exponential(failure.duration.value))));
       return std::nullopt;
     case Action::swap:
     case Action::reset:
@@ -309,8 +338,8 @@ std::optional<Run::Trouble> Run::strike(bool up) {
 
 // Lets `d` pass in one state; a failure before its end interrupts.
 std::optional<Run::Trouble> Run::spend(Duration d, Bucket bucket, bool up) {
-  const Time end = std::min(now_ + d, horizon_);
-  while (now_ < end) {
+  const Time end = d < horizon_ - now_ ? now_ + d : horizon_;
+  while (now_ < std::min(end, horizon_)) {
     const Time next = std::max(now_, next_failure(up));
     const Duration passed = std::min(next, end) - now_;
     charge(passed, bucket);
@@ -412,7 +441,7 @@ void Run::compute(Work target, Time until) {
   const double slow = pace();
   const Work from = position_;
   Duration wall = scaled(target - from, slow);
-  if (now_ + wall > until) {
+  if (wall > until - now_) {
     wall = until - now_;
     const auto done = slow == 1 ? wall.ns : static_cast<std::int64_t>(static_cast<double>(wall.ns) / slow);
     position_ = from + std::min(Work{done}, target - from);
@@ -575,6 +604,16 @@ void Run::rejoin_due() {
   if (const auto trouble = spend(plan_.rejoin, Bucket::restart, false)) recover(*trouble);
 }
 
+// Events per second that do not stop the job when they strike: nothing but their number bounds the work of drawing them.
+double quiet_rate(const RunInput& input) {
+  double rate = 0;
+  for (const FailureClass& failure : input.failures.classes)
+    if (failure.action == Action::planned || failure.action == Action::slow ||
+        failure.action == Action::corrupt)
+      rate += system_rate(failure, input.scale).value;
+  return rate;
+}
+
 }  // namespace
 
 Duration ideal_time(const StepTimes& steps) {
@@ -595,6 +634,12 @@ std::vector<std::string> problems(const RunInput& input) {
   if (input.steps.phases.empty()) sentences.emplace_back("the run has no steps");
   constexpr double kLongest = 10 * 365.25 * kDay;  // 20 times it is still inside the clock's 292 years
   if (total > kLongest) sentences.emplace_back("the run takes more than 10 years even without failures");
+  const double quiet = quiet_rate(input) * (input.window ? input.window->value : total);
+  if (quiet > kMostQuietEvents)
+    sentences.push_back(
+        fmt::format("failures of action planned, slow and corrupt strike {:.3g} times in the run; "
+                    "lower their rates to 1,000,000 times in all",
+                    quiet));
   return sentences;
 }
 

@@ -186,6 +186,7 @@ std::string_view name_of(Sharding::Kind kind) { return kShardings[static_cast<st
 TrainingSpec read_training(Section s, const SoftwareProfile& profile, const Model& model) {
   TrainingSpec t;
   t.tokens = static_cast<double>(s.count("tokens", 1'000'000'000'000));
+  if (s.ok() && t.tokens == 0) s.fail("tokens", "a training takes at least 1 token; write tokens: 15.6T");
   t.sequence_length = positive(s, "sequence_length", s.count("sequence_length"), kMaxSequence);
   t.global_batch = positive(s, "global_batch", s.count("global_batch"), kMaxBatch);
   t.micro_batch = positive(s, "micro_batch", s.count("micro_batch", 1), kMaxBatch);

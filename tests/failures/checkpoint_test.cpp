@@ -234,3 +234,23 @@ TEST_CASE("tiers stand before the durable level, the most frequent first") {
   CHECK(plan.levels[1].name == "disk");
   CHECK(plan.durable().name == "durable");
 }
+
+TEST_CASE("times of checkpoints end where the clock does: intervals at 10 years, the rest at one") {
+  CHECK(error_of("interval: 1e9 days\n").find(":1:11: interval must be from 0 s to 3650 days") !=
+        std::string::npos);
+  CHECK(error_of("block: 2 year\n").find("block must be from 0 s to 365 days") != std::string::npos);
+  CHECK(error_of("persist: 2 year\n").find("persist must be from 0 s to 365 days") != std::string::npos);
+  CHECK(error_of("tiers:\n  - {name: disk, load: 2 year}\n").find("load must be from 0 s to 365 days") !=
+        std::string::npos);
+}
+
+TEST_CASE("a checkpoint that takes years to write, and an optimum of millennia, do not leave the clock") {
+  // 1 PB at 1 MB/s: 1e9 s, 32 years
+  const CheckpointSettings slow = settings_of("{bytes: 1 PB, write: 1 MB/s}");
+  const CheckpointPlan plan = resolve(slow, JobScale{}, EventRate(1e-4));
+  REQUIRE(!problems(plan).empty());
+  CHECK(problems(plan)[0].find("takes more than 365 days; raise checkpoint.write") != std::string::npos);
+  // Young: sqrt(2 * 2 s / 1e-30 /s) = 2e15 s
+  CHECK(resolve(settings_of("{interval: young}"), JobScale{}, EventRate(1e-30)).durable().interval ==
+        Seconds(3650 * kDay));
+}

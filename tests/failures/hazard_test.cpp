@@ -165,12 +165,23 @@ TEST_CASE("failure classes that make no sense are refused in a sentence") {
   CHECK(error_of_class("domain: job")
             .find("an event of the whole job names no node to swap; legal: reset retry "
                   "planned corrupt slow") != std::string::npos);
-  CHECK(error_of_class("law: weibull, shape: 0").find("a law's shape must be greater than 0") !=
+  CHECK(error_of_class("law: weibull, shape: 0").find("the shape of a weibull law is from 0.1 to 10") !=
         std::string::npos);
   CHECK(error_of_class("action: slow, slowdown: 0.5")
-            .find("a slowdown is step time over normal step time: at least 1") != std::string::npos);
-  CHECK(error_of_class("domain: group, size: 0").find("a group has at least 1 node") != std::string::npos);
+            .find("a slowdown is step time over normal step time: from 1 to 1000") != std::string::npos);
+  CHECK(error_of_class("domain: group, size: 0").find("a group has from 1 to 10000 nodes") != std::string::npos);
   CHECK(error_of("classes:\n  - {name: x, rate: 1 /day}\n  - {name: x, rate: 2 /day}\n")
             .find("two failure classes are named 'x'") != std::string::npos);
   CHECK(error_of_class("law: normal").find("normal") != std::string::npos);
+}
+
+TEST_CASE("rates and times that the clock cannot carry are refused where they stand, with the legal range") {
+  CHECK(error_of("classes:\n  - {name: x, rate: 1e12 /node-day}\n")
+            .find("f.yaml:2:21: a failure rate must be from 0 to 3600 /node-hour, one every second") !=
+        std::string::npos);
+  CHECK(error_of("classes:\n  - {name: x, rate: 2 /day, repair: 2 year}\n")
+            .find("f.yaml:2:37: repair must be from 0 s to 365 days") != std::string::npos);
+  CHECK(error_of_class("action: planned, duration: 9 year").find("duration must be from 0 s to 365 days") !=
+        std::string::npos);
+  CHECK(error_of_class("repair: 1 year").empty());
 }

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "tests/failures/runs.hpp"
@@ -146,4 +147,17 @@ TEST_CASE("a thousand trials of LLaMA-3's 54 days count 419 unplanned and 47 pla
   CHECK(s.unplanned.p95 < 460);
   CHECK(s.goodput.mean >
         0.90);  // "higher than 90 %" (RC-02), here with a restart of 6 min and saves every 5 min
+}
+
+TEST_CASE("days are those of the trials that finished, and unknown when none did") {
+  RunInput in = test::simple_run(100'000, {300, 10, 0}, 600);
+  in.failures.clock = HazardClock::always;
+  in.failures.classes = {test::job_failure(EventRate(1))};
+  const RunSummary hopeless = test::trials(in, 4);
+  CHECK(hopeless.unfinished == 4);
+  CHECK(std::isnan(hopeless.days.mean));
+  in.failures.classes = {test::job_failure(EventRate(1e-9))};
+  const RunSummary quiet = test::trials(in, 4);
+  CHECK(quiet.unfinished == 0);
+  CHECK(quiet.days.mean == Approx(103'340.0 / 86'400).epsilon(1e-9));  // 333 saves of 10 s, and the last one
 }

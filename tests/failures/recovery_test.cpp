@@ -127,8 +127,22 @@ TEST_CASE("recovery settings are read with their units; auto is a word") {
 
 TEST_CASE("recovery settings that make no sense are refused in a sentence") {
   CHECK(error_of("{policy: hot_spares}").find("did you mean 'hot_spare'") != std::string::npos);
-  CHECK(error_of("{spread: -1}").find("the spread of restart times cannot be negative") != std::string::npos);
+  CHECK(error_of("{spread: -1}")
+            .find("the spread of restart times (sigma of a lognormal factor) is between 0 and 3") !=
+        std::string::npos);
   CHECK(error_of("{manual_probability: 2}").find("a probability is between 0 and 1") != std::string::npos);
   CHECK(error_of("{elastic_overhead: 0}")
-            .find("the throughput kept by elastic training is above 0 and at most 1") != std::string::npos);
+            .find("the throughput kept by elastic training is between 0.01 and 1") != std::string::npos);
+}
+
+TEST_CASE("times of recovery are at most a year, each refused where it stands") {
+  CHECK(error_of("{detect: 1000 year}").find(":1:10: detect must be from 0 s to 365 days") !=
+        std::string::npos);
+  for (const char* key : {"diagnose", "reschedule", "start", "initialize", "load", "warm_up", "manual",
+                          "stall", "rejoin", "memory_interval", "memory_block", "memory_load"}) {
+    CAPTURE(key);
+    CHECK(error_of("{" + std::string(key) + ": 1e9 days}").find("must be from 0 s to 365 days") !=
+          std::string::npos);
+    CHECK(error_of("{" + std::string(key) + ": 365 days}").empty());
+  }
 }

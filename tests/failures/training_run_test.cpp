@@ -96,6 +96,38 @@ TEST_CASE("a run that makes no progress is given up and says so") {
   CHECK(r.wall == 5000_s * 20 + to_clock(Seconds(30 * kDay)));
 }
 
+TEST_CASE("a hopeless run is given up after 10,000 failures, not after 20 times its length") {
+  // A failure a second, restarts of 10 minutes: nothing is ever done. 5,000 h of steps, 20 times that would be 3.6e8
+  // failures.
+  RunInput in = simple_run(5000 * 3600, {300, 10, 0}, 600);
+  in.failures.clock = HazardClock::always;
+  in.failures.classes = {test::job_failure(EventRate(1))};
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(!r.finished);
+  CHECK(r.unplanned <= 10'000);
+  CHECK(r.unplanned > 9'900);
+}
+
+TEST_CASE("a run with many failures that gets on is not given up") {
+  // A failure every 100 s costs 10 s and half of an interval of 10 s: 20,000 failures and more in 2e6 s of steps.
+  RunInput in = simple_run(2'000'000, {10, 0, 0}, 10);
+  in.failures.classes = {test::job_failure(EventRate(0.01))};
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(r.finished);
+  CHECK(r.unplanned > 20'000);
+  CHECK(r.goodput() ==
+        Approx(0.862).epsilon(0.01));  // async_goodput: 1 / (1 + (10 + 5 + 1 for the lost step) / 100)
+}
+
+TEST_CASE("events that never stop the job are bounded in number, in a sentence") {
+  RunInput in = simple_run(1'000'000, {300, 10, 0}, 10);
+  FailureClass slow = test::job_failure(EventRate(2), Action::slow);  // 2e6 events
+  slow.slowdown = 1.1;
+  in.failures.classes = {slow};
+  REQUIRE(problems(in).size() == 1);
+  CHECK(problems(in)[0].find("strike 2e+06 times in the run") != std::string::npos);
+}
+
 TEST_CASE("a planned stop saves first and loses nothing") {
   // At 500: work 490 (one save at 300). Save 10, stop 60, then 490 -> 560 work until 640.
   RunInput in = simple_run(1, {300, 10, 0}, 100);
