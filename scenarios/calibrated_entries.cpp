@@ -138,14 +138,16 @@ std::string first_origin(const Written& old, const std::string& comment) {
   return fmt::format("{}{}{}{}", kMark, in_unit(old.number, old.unit), comment.empty() ? "" : ", ", comment);
 }
 
-std::string origin(const FittedConstant& f, double number, const std::string& unit, bool own, int year) {
+std::string origin(const FittedConstant& f, double number, const std::string& unit, bool own,
+                   const std::string& fitted_on) {
   const std::string interval = fmt::format("[{}, {}]", in_unit(number * f.interval.low / f.value, ""),
                                            in_unit(number * f.interval.high / f.value, unit));
-  return fmt::format("fitted on published steps, {}, 95 % interval {}{}", year, interval,
+  return fmt::format("fitted on {}, 95 % interval {}{}", fitted_on, interval,
                      own ? "" : ", by the steps of its family");
 }
 
-void write_field(YamlLines& lines, const FittedConstant& f, const FittedField& field, bool own, int year) {
+void write_field(YamlLines& lines, const FittedConstant& f, const FittedField& field, bool own,
+                 const std::string& fitted_on) {
   const Constant& c = *f.constant;
   if (const auto line = lines.find(field.key)) {
     const Written old = split_unit(lines.value(*line));
@@ -153,7 +155,7 @@ void write_field(YamlLines& lines, const FittedConstant& f, const FittedField& f
     if (si <= 0) return;
     const double number = old.number * (moved(c, si, f.factor) / si);
     lines.replace(*line, in_unit(number, old.unit),
-                  origin(f, number, old.unit, own, year) + first_origin(old, lines.comment(*line)));
+                  origin(f, number, old.unit, own, fitted_on) + first_origin(old, lines.comment(*line)));
     return;
   }
   Scenario plain;
@@ -161,7 +163,7 @@ void write_field(YamlLines& lines, const FittedConstant& f, const FittedField& f
   if (fallback <= 0) return;  // a format that the part does not have
   const double number = moved(c, fallback, f.factor) / field.unit_value;
   const std::string unit(field.unit);
-  lines.add(field.key, in_unit(number, unit), origin(f, number, unit, own, year));
+  lines.add(field.key, in_unit(number, unit), origin(f, number, unit, own, fitted_on));
 }
 
 // A constant that the measurements neither told nor moved keeps its own source.
@@ -176,14 +178,15 @@ bool shares(const Constant& c, const LibraryEntry& entry) {
 
 std::vector<LibraryEntry> calibrated_entries(const Library& library,
                                              const std::vector<FittedConstant>& constants,
-                                             const std::vector<std::string>& used, int year) {
+                                             const std::vector<std::string>& used,
+                                             const std::string& fitted_on) {
   std::vector<LibraryEntry> changed;
   for (const LibraryEntry& entry : library.entries()) {
     YamlLines lines(entry.text);
     const bool own = std::find(used.begin(), used.end(), entry.folder + "/" + entry.name) != used.end();
     for (const FittedConstant& f : constants) {
       if (!shares(*f.constant, entry) || says_nothing(f)) continue;
-      for (const FittedField& field : f.constant->fields) write_field(lines, f, field, own, year);
+      for (const FittedField& field : f.constant->fields) write_field(lines, f, field, own, fitted_on);
     }
     LibraryEntry copy = entry;
     copy.text = lines.text();

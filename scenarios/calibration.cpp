@@ -18,8 +18,7 @@ namespace {
 using Vector = Eigen::VectorXd;
 using Matrix = Eigen::MatrixXd;
 
-constexpr double kDifference = 2e-3;  // forward difference in ln(value): far above the clock's rounding
-constexpr double kTradeOff = 0.9;     // correlation from which a pair is told
+constexpr double kTradeOff = 0.9;  // correlation from which a pair is told
 
 // Calls `work(i)` for i < n from several threads; each writes its own place.
 template <class Work>
@@ -83,8 +82,8 @@ class StepModel {
     return u;
   }
 
-  // Differences point inside: beyond an upper bound nothing moves.
-  Matrix jacobian(const Vector& theta, const Vector& u, const Vector& high,
+  // Differences point inside: beyond a bound nothing moves.
+  Matrix jacobian(const Vector& theta, const Vector& u, const Bounds& bounds,
                   const std::vector<char>& use) const {
     std::vector<std::pair<std::size_t, std::size_t>> cells;
     for (std::size_t i = 0; i < rows_.size(); ++i)
@@ -95,7 +94,10 @@ class StepModel {
       const auto i = static_cast<Eigen::Index>(cells[c].first),
                  k = static_cast<Eigen::Index>(cells[c].second);
       Vector moved = theta;
-      const double difference = theta[k] + kDifference > high[k] ? -kDifference : kDifference;
+      const double step = options_.difference, inside = std::abs(step);
+      const double difference = theta[k] + step > bounds.high[k]  ? -inside
+                                : theta[k] + step < bounds.low[k] ? inside
+                                                                  : step;
       moved[k] += difference;
       j(i, k) = (residual(cells[c].first, moved) - u[i]) / difference;
     });
@@ -107,7 +109,8 @@ class StepModel {
     Scenario s = rows_[i].scenario;
     for (const std::size_t k : concerns_[i])
       constants_[k]->scale(s, std::exp(theta[static_cast<Eigen::Index>(k)]));
-    return std::log(step_seconds(s, options_.seed) / rows_[i].measured.value);
+    const double seconds = rows_[i].predict ? rows_[i].predict(s).value : step_seconds(s, options_.seed);
+    return std::log(seconds / rows_[i].measured.value);
   }
 
   const std::vector<MeasuredStep>& rows_;
@@ -152,7 +155,7 @@ class Fit {
     theta = Vector::Zero(model_.size());
     u = model_.residuals(theta, use_);
     costs.push_back(cost(theta, u));
-    jacobian = model_.jacobian(theta, u, bounds_.high, use_);
+    jacobian = model_.jacobian(theta, u, bounds_, use_);
     descend();
   }
 
@@ -194,7 +197,7 @@ class Fit {
     double damping = 1e-3;
     for (int i = 0; i < options_.iterations; ++i) {
       if (options_.progress) options_.progress(i, options_.iterations);
-      if (i > 0) jacobian = model_.jacobian(theta, u, bounds_.high, use_);
+      if (i > 0) jacobian = model_.jacobian(theta, u, bounds_, use_);
       if (!improve(damping)) break;
       const double last = costs[costs.size() - 2], now = costs.back();
       if (last - now < 2e-4 * last) break;

@@ -26,6 +26,8 @@ struct MeasuredStep {
   Scenario scenario;
   Seconds measured;
   double weight = 1;  // of its residual
+  // What is predicted for the scenario, where a kernel or a collective was measured; empty: its simulated step.
+  std::function<Seconds(const Scenario&)> predict = {};
 };
 
 struct CalibrationOptions {
@@ -34,6 +36,7 @@ struct CalibrationOptions {
   int folds = 0;             // of the cross-validation, at least 2; 0: none
   int iterations = 12;       // at most
   double noise = 0.04;       // s: spread of ln(predicted / measured) that is nobody's fault
+  double difference = 2e-3;  // in ln(value), of the derivatives: far above the clock's rounding
   double loss_width = 0.08;  // |ln(predicted / measured)| beyond which a row's pull grows no more
   std::function<void(std::int64_t done, std::int64_t total)> progress;  // iterations; may be empty
 };

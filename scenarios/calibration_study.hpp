@@ -21,7 +21,8 @@ struct CalibrationRequest {
   std::vector<std::string> hardware;   // GPUs by library name or by the table's column; empty: all
   int folds = 5;                       // of the cross-validation; 0: none
   int iterations = 12;
-  int year = 0;  // written beside fitted values
+  std::string origin =
+      "published steps";  // what was fitted on, for the comments of the entries: with the year
 };
 
 struct CalibrationStudy {
@@ -37,12 +38,29 @@ struct CalibrationStudy {
 CalibrationStudy calibration_study(const PublishedTable& table, const Library& library,
                                    const CalibrationRequest& request, const ExperimentOptions& options);
 
+// One's own measured step: what `step` predicts for the scenario, and what the cluster took.
+struct OwnStep {
+  std::string name;
+  Scenario scenario;
+  Seconds measured;
+};
+// Few steps of one's own cluster move the constants as far as their priors let them: neighbours of those steps
+// (other layouts, batches, GPU counts) are then predicted with what the cluster told. No cross-validation.
+CalibrationStudy anchor_study(const std::vector<OwnStep>& own, const Library& library,
+                              const CalibrationRequest& request, const ExperimentOptions& options);
+
+// Measured kernels or collectives (each row has its `predict`) and the constants of the entry that they are about.
+CalibrationStudy benchmark_study(const std::vector<MeasuredStep>& measured,
+                                 const std::vector<Constant>& constants, const Library& library,
+                                 const CalibrationRequest& request, const ExperimentOptions& options);
+
 // The entries that share a fitted constant, with its factor on their values: in their own units, four digits,
 // and the origin in the line's comment. `used`: "FOLDER/NAME" of entries that a measured step has; the others
 // are told as following their family. A key that an entry leaves to its default is added when the default
 // moves.
 std::vector<LibraryEntry> calibrated_entries(const Library& library,
                                              const std::vector<FittedConstant>& constants,
-                                             const std::vector<std::string>& used, int year);
+                                             const std::vector<std::string>& used,
+                                             const std::string& fitted_on);
 
 }  // namespace runcast

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "scenarios/calibration_study.hpp"
 #include "sim/error.hpp"
@@ -18,13 +19,16 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Dense steps of the library's table on one kind of GPU, at most `most`; jobs of up to 64 GPUs simulate at
+// Dense bf16 steps of the library's table on one kind of GPU, `most`; jobs of up to 64 GPUs simulate at
 // once.
-std::vector<MeasuredStep> steps_on(const std::string& hardware, std::size_t most) {
+std::vector<MeasuredStep> steps_on(const std::string& hardware, std::size_t most,
+                                   const std::string& precision = "bf16") {
   const Library library;
   std::vector<MeasuredStep> steps;
   for (const PublishedRow& row : published_rows(library).rows) {
-    if (row.hardware != hardware || row.is_moe() || row.gpus > 64 || steps.size() == most) continue;
+    const bool chosen =
+        row.hardware == hardware && !row.is_moe() && row.gpus <= 64 && row.precision == precision;
+    if (!chosen || steps.size() == most) continue;
     steps.push_back(
         {row.id, row.family, read_row(row, library, settle(row, library)), Seconds(row.measured_step_s)});
   }
@@ -128,7 +132,7 @@ TEST_CASE("a part's clock and its GEMM rate trade off when only that part was me
   // Both multiply the rate of every GEMM; attention alone feels the clock only, and is too small to part
   // them.
   const auto constants = constants_named({"blackwell.gemm_wide", "gb200.power"});
-  std::vector<MeasuredStep> steps = steps_on("gb200", 4);
+  std::vector<MeasuredStep> steps = steps_on("gb200", 2, "fp8");
   for (MeasuredStep& step : steps) step.scenario.training.precision = find_precision("bf16");
   measure_with(steps, constants, {0.95, 1});
   CalibrationOptions options;
@@ -182,6 +186,31 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "one step of a slower cluster takes three quarters of the error off a neighbour that was not measured") {
+  // The cluster's GEMMs run at 0.85 of the library's rate. Its neighbours feel it by their own share of GEMMs.
+  const Library library;
+  const auto constants = constants_named({"hopper.gemm_wide"});
+  std::vector<MeasuredStep> steps = steps_on("h100", 8);
+  measure_with(steps, constants, {0.85});
+  const MeasuredStep& mine = steps.front();
+  CalibrationRequest request;
+  request.constants = {"hopper", "megatron", "software"};  // not told which of them it was
+  const CalibrationStudy study = anchor_study({{"mine", mine.scenario, mine.measured}}, library, request, {});
+  double before = 0, after = 0;
+  for (std::size_t i = 1; i < steps.size(); ++i) {
+    Scenario s = steps[i].scenario;
+    before += std::abs(std::log(to_seconds(simulate(s, 1).step.time) / steps[i].measured));
+    for (const auto& row : (*study.document)["rows"]) {
+      const Constant* c = constants_named({row["constant"].get<std::string>()}).front();
+      if (c->concerns(s)) c->scale(s, row["factor"].get<double>());
+    }
+    after += std::abs(std::log(to_seconds(simulate(s, 1).step.time) / steps[i].measured));
+  }
+  CHECK(before / 7 > 0.05);
+  CHECK(after < 0.25 * before);
+}
+
 TEST_CASE("a bound holds a constant, and is told") {
   const auto constants = constants_named({"hopper.gemm_wide"});
   std::vector<MeasuredStep> steps = steps_on("h100", 4);
@@ -225,7 +254,8 @@ TEST_CASE("a fitted value is written in its own unit with its interval, and the 
   library.overlay(folder.path.string());
   const std::vector<FittedConstant> fitted = {moved_by("software.collective_launch", 1.2),
                                               moved_by("hopper.gemm_fp8", 1.1)};
-  const auto once = calibrated_entries(library, fitted, {"software/example", "hardware/gpus/h100"}, 2026);
+  const auto once = calibrated_entries(library, fitted, {"software/example", "hardware/gpus/h100"},
+                                       "published steps, 2026");
   // 10 us x 1.2 = 12 us, with 0.9 and 1.1 of it; the comment stays in its column.
   CHECK(entry_of(once, "example").text ==
         "# Example\nsentence: x\n"
@@ -245,7 +275,7 @@ TEST_CASE("a fitted value is written in its own unit with its interval, and the 
   folder.write("hardware/gpus/h100.yaml", entry_of(once, "h100").text);
   Library again;
   again.overlay(folder.path.string());
-  const auto twice = calibrated_entries(again, fitted, {"hardware/gpus/h100"}, 2027);
+  const auto twice = calibrated_entries(again, fitted, {"hardware/gpus/h100"}, "published steps, 2027");
   CHECK(holds(
       entry_of(twice, "h100").text,
       "fp8: 0.605  # fitted on published steps, 2027, 95 % interval [0.5445, 0.6655]; before: 0.5, table\n"));
@@ -257,17 +287,19 @@ TEST_CASE("a value never leaves the bounds of its constant, in a file as in a sc
   Library library;
   library.overlay(folder.path.string());
   // At most 60 us.
-  const auto entries = calibrated_entries(library, {moved_by("software.collective_launch", 3)}, {}, 2026);
+  const auto entries =
+      calibrated_entries(library, {moved_by("software.collective_launch", 3)}, {}, "published steps, 2026");
   CHECK(holds(entry_of(entries, "example").text, "collective_launch: 60 us  #"));
 }
 
 TEST_CASE("a format that a part does not have is not added to it, and unused constants change nothing") {
   Library library;
-  for (const LibraryEntry& e : calibrated_entries(library, {moved_by("hopper.gemm_prologue", 2)}, {}, 2026))
+  for (const LibraryEntry& e :
+       calibrated_entries(library, {moved_by("hopper.gemm_prologue", 2)}, {}, "published steps, 2026"))
     CHECK_FALSE(holds(e.text, "nvfp4"));
   FittedConstant untold = moved_by("hopper.gemm_fp8", 1.0);
   untold.told = 0;
-  CHECK(calibrated_entries(library, {untold}, {}, 2026).empty());
+  CHECK(calibrated_entries(library, {untold}, {}, "published steps, 2026").empty());
 }
 
 TEST_CASE("requests that name what the table does not have are refused") {

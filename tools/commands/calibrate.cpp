@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "scenarios/bench_calibration.hpp"
 #include "scenarios/calibration_study.hpp"
 #include "sim/error.hpp"
 #include "tools/commands/command.hpp"
@@ -24,6 +25,10 @@ using Json = nlohmann::ordered_json;
 using Align = Columns::Align;
 namespace fs = std::filesystem;
 
+constexpr double kStill = 0.01;  // moved or told less than this: not shown
+
+constexpr std::size_t kGrouped = 10;  // fewer steps are shown one by one only
+
 std::string signed_percent(double error) { return (error > 0 ? "+" : "") + percent(error); }
 
 std::string constants_part(const Json& document) {
@@ -32,13 +37,20 @@ std::string constants_part(const Json& document) {
   for (const char* name : {"value", "95 % interval", "start", "told by data", "steps"})
     table.column(name, Align::right);
   table.column("", Align::left);
-  for (const Json& row : part_of(document, "rows"))
+  std::size_t still = 0;
+  for (const Json& row : part_of(document, "rows")) {
+    if (std::abs(number_of(row, "factor") - 1) < kStill && number_of(row, "told_by_data") < kStill) {
+      ++still;
+      continue;
+    }
     table.row({text_of(row, "constant"),
                fmt::format("{} {}", number(number_of(row, "value")), text_of(row, "unit")),
                fmt::format("{} .. {}", number(number_of(row, "low"), 3), number(number_of(row, "high"), 3)),
                number(number_of(row, "start")), percent(number_of(row, "told_by_data")),
                number(number_of(row, "steps")), row["at_bound"].get<bool>() ? "at its bound" : ""});
-  return table.text(2);
+  }
+  return table.text(2) +
+         (still == 0 ? "" : fmt::format("  {} more, which the steps neither told nor moved\n", still));
 }
 
 std::string errors_part(const Json& document) {
@@ -67,15 +79,24 @@ std::string worst_part(const Json& document) {
   std::stable_sort(steps.begin(), steps.end(), [](const Json* a, const Json* b) {
     return std::abs(number_of(*a, "error")) > std::abs(number_of(*b, "error"));
   });
+  const bool simulated = !steps.empty() && steps.front()->contains("model");
   Columns table;
-  for (const char* name : {"worst steps", "model", "GPU", "software", "precision"})
-    table.column(name, Align::left);
-  for (const char* name : {"GPUs", "measured s", "fitted s", "error"}) table.column(name, Align::right);
+  table.column("worst first", Align::left);
+  if (simulated)
+    for (const char* name : {"model", "GPU", "software", "precision", "GPUs"})
+      table.column(name, Align::left);
+  for (const char* name : {"measured", "fitted", "error"}) table.column(name, Align::right);
   for (std::size_t i = 0; i < std::min<std::size_t>(steps.size(), 15); ++i) {
     const Json& s = *steps[i];
-    table.row({text_of(s, "id"), text_of(s, "model"), text_of(s, "gpu"), text_of(s, "software"),
-               text_of(s, "precision"), number(number_of(s, "gpus")), number(number_of(s, "measured_s")),
-               number(number_of(s, "fitted_s")), signed_percent(number_of(s, "error"))});
+    std::vector<std::string> cells = {text_of(s, "id")};
+    if (simulated) {
+      for (const char* key : {"model", "gpu", "software", "precision"}) cells.push_back(text_of(s, key));
+      cells.push_back(number(number_of(s, "gpus")));
+    }
+    cells.push_back(time_text(number_of(s, "measured_s")));
+    cells.push_back(time_text(number_of(s, "fitted_s")));
+    cells.push_back(signed_percent(number_of(s, "error")));
+    table.row(cells);
   }
   return table.text(2);
 }
@@ -86,7 +107,9 @@ std::string calibration_screen(const Json& document, const Style& style) {
     out += fmt::format("  {} and {} trade off (correlation {}): measurements fix them together, not each\n",
                        text_of(pair, "first"), text_of(pair, "second"),
                        fixed(number_of(pair, "correlation"), 2));
-  out += "\n" + heading("ERRORS", style) + "\n" + errors_part(document) + "\n" + worst_part(document);
+  out += "\n" + heading("ERRORS", style) + "\n";
+  if (document["steps"].size() >= kGrouped) out += errors_part(document) + "\n";
+  out += worst_part(document);
   for (const Json& row : document["skipped"])
     out += fmt::format("  left out {}: {}\n", text_of(row, "id"), text_of(row, "reason"));
   return out;
@@ -130,22 +153,93 @@ CalibrationRequest request_of(const Arguments& arguments) {
   if (arguments.has("iterations"))
     request.iterations = static_cast<int>(
         std::min<std::int64_t>(whole_number(arguments.last("iterations"), "iterations", 1), 1000));
-  request.year = current_year();
   return request;
+}
+
+// "mine.yaml=5.31 s"
+OwnStep own_step(const std::string& text, const Invocation& invocation) {
+  const auto equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0)
+    throw ConfigError(fmt::format("--step {}: write SCENARIO=TIME, such as mine.yaml=5.31s", text));
+  const Seconds measured = parse_seconds(text.substr(equals + 1), "--step");
+  if (measured.value <= 0)
+    throw ConfigError(fmt::format("--step {}: the measured time must be more than 0", text));
+  Document document = open_scenario(text.substr(0, equals), invocation);
+  return {text.substr(0, equals), read_scenario(document, invocation.library), measured};
+}
+
+// What is measured: one of these options, or the library's table.
+std::string source_of(const Arguments& arguments) {
+  std::string source;
+  for (const char* option : {"cases", "step", "gemm", "nccl"}) {
+    if (!arguments.has(option)) continue;
+    if (!source.empty())
+      throw ConfigError(fmt::format("--{} and --{}: fit one kind of measurement at a time", source, option));
+    source = option;
+  }
+  return source;
+}
+
+// Options that say something about other sources than this one.
+void refuse(const Arguments& arguments, const std::string& source,
+            std::initializer_list<const char*> options) {
+  for (const char* option : options)
+    if (arguments.has(option)) throw ConfigError(fmt::format("--{} does not go with --{}", option, source));
+}
+
+CalibrationStudy own_study(const Invocation& invocation, CalibrationRequest request,
+                           const ExperimentOptions& options) {
+  refuse(invocation.arguments, "step", {"only", "hardware", "folds", "gpu", "node"});
+  std::vector<OwnStep> own;
+  for (const std::string& text : invocation.arguments.all("step")) own.push_back(own_step(text, invocation));
+  request.origin = fmt::format("own steps, {}", current_year());
+  return anchor_study(own, invocation.library, request, options);
+}
+
+// Times of kernels or collectives for the entry that `entry` names.
+CalibrationStudy file_study(const Invocation& invocation, const std::string& source, const std::string& entry,
+                            CalibrationRequest request, const ExperimentOptions& options) {
+  const Arguments& arguments = invocation.arguments;
+  refuse(arguments, source, {"only", "hardware", "folds", "constants", entry == "gpu" ? "node" : "gpu"});
+  if (!arguments.has(entry))
+    throw ConfigError(fmt::format("--{} needs --{} NAME: whose entry it is about", source, entry));
+  const std::string path = arguments.last(source), text = read_text(path, "--" + source),
+                    name = arguments.last(entry);
+  request.origin = fmt::format("{}, {}", fs::path(path).filename().string(), current_year());
+  if (source == "gemm") return gemm_study(text, path, name, invocation.library, request, options);
+  return nccl_study(read_nccl_tests(text, path), name, invocation.library, request, options);
+}
+
+CalibrationStudy table_study(const Invocation& invocation, CalibrationRequest request,
+                             const ExperimentOptions& options) {
+  const Arguments& arguments = invocation.arguments;
+  refuse(arguments, "cases", {"gpu", "node"});
+  if (!arguments.has("cases")) {
+    request.origin = fmt::format("published steps, {}", current_year());
+    return calibration_study(published_rows(invocation.library), invocation.library, request, options);
+  }
+  const std::string path = arguments.last("cases");
+  request.origin = fmt::format("{}, {}", fs::path(path).filename().string(), current_year());
+  return calibration_study(read_published(read_text(path, "--cases"), path), invocation.library, request,
+                           options);
+}
+
+CalibrationStudy study_of(const Invocation& invocation, const CalibrationRequest& request,
+                          const ExperimentOptions& options) {
+  const std::string source = source_of(invocation.arguments);
+  if (source == "step") return own_study(invocation, request, options);
+  if (source == "gemm") return file_study(invocation, source, "gpu", request, options);
+  if (source == "nccl") return file_study(invocation, source, "node", request, options);
+  return table_study(invocation, request, options);
 }
 
 }  // namespace
 
 Answer calibrate_command(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
-  PublishedTable table;
-  if (arguments.has("cases"))
-    table = read_published(read_text(arguments.last("cases"), "--cases"), arguments.last("cases"));
-  else
-    table = published_rows(invocation.library);
   Progress progress("iterations", arguments.has("quiet"));
   const ExperimentOptions options = experiment_options(invocation, progress);
-  CalibrationStudy study = calibration_study(table, invocation.library, request_of(arguments), options);
+  CalibrationStudy study = study_of(invocation, request_of(arguments), options);
   if (arguments.has("overlay")) write_entries(study.entries, arguments.last("overlay"));
   std::string screen = calibration_screen(*study.document, invocation.style);
   return Answer(std::move(*study.document), std::move(screen));

@@ -30,6 +30,12 @@ constexpr std::array kGoodputOptions = {
 constexpr std::array kCalibrateOptions = {
     Option{"cases", 0, "FILE.csv",
            "measured steps with the columns of the library's table (default: that table)"},
+    Option{"step", 0, "SCENARIO=TIME",
+           "a step of one's own cluster instead of a table, e.g. mine.yaml=5.31s; repeatable"},
+    Option{"gemm", 0, "FILE.csv", "times of matrix products: columns m, n, k, time_us or tflops, precision; with --gpu"},
+    Option{"gpu", 0, "NAME", "the library's GPU that --gemm was run on"},
+    Option{"nccl", 0, "FILE", "the output of nccl-tests, one rank on each GPU; with --node"},
+    Option{"node", 0, "NAME", "the library's node that --nccl was run on"},
     Option{"constants", 0, "NAME,...",
            "which to fit: names or families such as hopper (default: the usual ones)"},
     Option{"only", 0, "KIND", "steps of dense or moe models only, or all (default)"},
@@ -101,7 +107,13 @@ const std::array kCommands = {
         "its interval and with how much of it the measurements told. Which of them trade off is said, and\n"
         "cross-validation leaves whole families of layouts out of the fit.\n\n"
         "  runcast calibrate --overlay fitted/ && runcast validate --library fitted/\n"
-        "  runcast calibrate --cases mine.csv --constants hopper,megatron --folds 0\n",
+        "  runcast calibrate --cases mine.csv --constants hopper,megatron --folds 0\n\n"
+        "One measured step of one's own cluster corrects the predictions of its neighbours:\n\n"
+        "  runcast calibrate --step mine.yaml=5.31s --overlay ours/\n"
+        "  runcast step other.yaml --library ours/\n\n"
+        "Benchmarks of one's own hardware set its entry alone:\n\n"
+        "  runcast calibrate --gemm gemm.csv --gpu h100 --overlay ours/\n"
+        "  runcast calibrate --nccl all_gather.log --node hgx-h100 --overlay ours/\n",
         calibrate_command},
     Command{"validate", "predicted against published measurements", "", 0, 0, false, kValidateOptions,
             "Simulates every measured step of the library, or of FILE, and compares. error = "

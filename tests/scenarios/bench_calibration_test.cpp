@@ -1,0 +1,169 @@
+// Benchmarks of one's own as measurements: GEMM times and the output of nccl-tests.
+#include "scenarios/bench_calibration.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "parallelism/kernel_time.hpp"
+#include "sim/error.hpp"
+
+using namespace runcast;
+
+namespace {
+
+template <class Function>
+std::string message_of(Function function) {
+  try {
+    function();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+CalibrationRequest request() {
+  CalibrationRequest r;
+  r.origin = "benchmark, 2026";
+  return r;
+}
+
+double fitted(const CalibrationStudy& study, std::string_view key, const char* what) {
+  for (const auto& row : (*study.document)["rows"])
+    if (row["key"] == key) return row[what].get<double>();
+  FAIL("no such constant: " << key);
+  return 0;
+}
+
+bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+constexpr const char* kHead =
+    "# nccl-tests version 2.13.8\n"
+    "# nThread 1 nGpus 1 minBytes 1024 maxBytes 8589934592 step: 2(factor)\n"
+    "# Using devices\n";
+
+std::string rank_lines(int ranks, int per_host) {
+  std::string text;
+  for (int r = 0; r < ranks; ++r)
+    text +=
+        fmt::format("#  Rank {:2} Group  0 Pid  {} on     host{} device {:2} [0x1b] NVIDIA H100 80GB HBM3\n",
+                    r, 4000 + r, r / per_host, r % per_host);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("the rate and the prologue that matrix products were timed with come back within 2 percent") {
+  Library library;
+  Document document = Document::parse(library.find("hardware/gpus", "h100")->text, "h100");
+  Scenario made;
+  made.node.gpu = read_gpu(document.root());
+  made.node.gpu.kernels.gemm_efficiency.bf16 = 0.66;
+  made.node.gpu.kernels.gemm_prologue_k.bf16 = 400;
+  std::string csv = "m,n,k,time_us\n";
+  for (const double mn : {2048.0, 4096.0, 8192.0})
+    for (const double k : {512.0, 2048.0, 8192.0})
+      csv += fmt::format("{},{},{},{:.6f}\n", mn, mn, k,
+                         gemm_time(made.node.gpu, *find_precision("bf16"), {mn, mn, k}, false).value * 1e6);
+  const CalibrationStudy study = gemm_study(csv, "mine.csv", "h100", library, request(), {});
+  CHECK(fitted(study, "kernels.gemm_efficiency.bf16", "value") == doctest::Approx(0.66).epsilon(0.02));
+  CHECK(fitted(study, "kernels.gemm_prologue_k.bf16", "value") == doctest::Approx(400).epsilon(0.05));
+  REQUIRE(study.entries.size() == 1);  // of that GPU alone, and of the format that was timed alone
+  CHECK(study.entries[0].name == "h100");
+  CHECK(holds(study.entries[0].text, "# fitted on benchmark, 2026, 95 % interval"));
+}
+
+TEST_CASE("rows of a GEMM file that cannot be are all told, each with its line") {
+  Library library;
+  auto read = [&](const char* csv) {
+    return message_of([&] { gemm_study(csv, "g.csv", "a100-80", library, request(), {}); });
+  };
+  CHECK(read("m,n\n1,1\n") ==
+        "g.csv:1: the column 'k' is missing\ng.csv:1: a column 'time_us' or 'tflops' is missing");
+  // 2 x 4096^3 in 100 us is 1374 TFLOP/s.
+  CHECK(read("m,n,k,time_us,precision\n-1,4096,4096,900,bf16\n4096,4096,4096,900,fp8\n4096,4096,4096,100,"
+             "bf16\n") ==
+        "g.csv:2: m must be a number of more than 0, not '-1'\ng.csv:3: a100-80 has no fp8 units\n"
+        "g.csv:4: 1374 TFLOP/s is above the dense peak of 312");
+  CHECK(message_of([&] {
+          gemm_study("m,n,k,tflops\n1,1,1,1\n", "g.csv", "a100-8", library, request(), {});
+        }).starts_with("--gpu: unknown GPU 'a100-8', did you mean 'a100-80'?"));
+}
+
+TEST_CASE("nccl-tests of three versions are read: ranks, hosts, collective, out-of-place times") {
+  const std::string table =
+      "#       size         count      type   redop    root     time   algbw   busbw #wrong     time   algbw "
+      "  busbw #wrong\n"
+      "           0             0     float     sum      -1     0.20    0.00    0.00      0     0.20    0.00 "
+      "   0.00      0\n"
+      "        1024           256     float     sum      -1    16.94    0.06    0.11      0    16.90    0.06 "
+      "   0.11      0\n"
+      "   268435456      67108864     float     sum      -1   1112.5  241.29  422.25      0   1110.0  241.80 "
+      " 423.20      0\n"
+      "# Out of bounds values : 0 OK\n";
+  const CollectiveRun run = read_nccl_tests(kHead + rank_lines(16, 8) + table, "log.txt");
+  CHECK(run.ranks == 16);
+  CHECK(run.nodes == 2);
+  REQUIRE(run.rows.size() == 2);
+  CHECK(run.rows[0].size.value == 1024);
+  CHECK(run.rows[1].time.value == doctest::Approx(1112.5e-6).epsilon(1e-12));
+  // 422.25 / 241.29 = 1.750 is 2 (8-1)/8: with 8 ranks an all-reduce. Of 16 ranks it would be 1.875.
+  CHECK(read_nccl_tests(kHead + rank_lines(8, 8) + table, "log.txt").collective == Collective::all_reduce);
+  CHECK(read_nccl_tests(
+            kHead + rank_lines(8, 8) + "# Collective test starting: reduce_scatter_perf\n" + table, "log.txt")
+            .collective == Collective::reduce_scatter);
+  CHECK(read_nccl_tests(kHead + rank_lines(8, 8) + table, "alltoall-8.txt").collective ==
+        Collective::all_to_all);
+  // An older version has no redop and root where there is no reduction: 0.875 = 7/8.
+  const std::string old =
+      "     1048576         32768     float    31.50   33.29   29.13  0e+00    31.40   33.39   29.22  "
+      "0e+00\n";
+  const CollectiveRun gather = read_nccl_tests(kHead + rank_lines(8, 8) + old, "log.txt");
+  CHECK(gather.collective == Collective::all_gather);
+  CHECK(gather.rows.at(0).time.value == doctest::Approx(31.5e-6).epsilon(1e-12));
+}
+
+TEST_CASE("a log without a table or without its ranks is refused") {
+  CHECK(message_of([] { read_nccl_tests("hello\n", "log.txt"); }) ==
+        "log.txt: no row of nccl-tests: its table has size, count, type, ..., time, algbw, busbw");
+  CHECK(message_of([] { read_nccl_tests("1024 256 float sum -1 16.94 0.06 0.11 0\n", "log.txt"); }) ==
+        "log.txt: the lines '#  Rank 0 ... on HOST device 0' are missing, which tell the ranks");
+}
+
+TEST_CASE(
+    "bandwidth and latency of rings over NVLink come back from an all-gather's times within 2 percent") {
+  // t = 7 alpha + 7/8 S / (450 GB/s x 0.6), alpha = 3 us: the ring of collective.hpp.
+  Library library;
+  CollectiveRun run;
+  run.collective = Collective::all_gather;
+  run.ranks = 8;
+  run.nodes = 1;
+  for (double size = 65536; size < 5e9; size *= 4)
+    run.rows.push_back({Bytes(size), Seconds(7 * 3e-6 + 0.875 * size / (450e9 * 0.6))});
+  const CalibrationStudy study = nccl_study(run, "hgx-h100", library, request(), {});
+  CHECK(fitted(study, "scale_up.efficiency", "value") == doctest::Approx(0.6).epsilon(0.02));
+  CHECK(fitted(study, "scale_up.latency", "value") == doctest::Approx(3).epsilon(0.02));
+  REQUIRE(study.entries.size() == 1);
+  CHECK(holds(study.entries[0].text, "efficiency: 0.6"));
+}
+
+TEST_CASE("an all-reduce over two nodes moves the NICs, and a wrong number of ranks is refused") {
+  Library library;
+  CollectiveRun run;
+  run.ranks = 16;
+  run.nodes = 2;
+  for (double size = 1e6; size < 2e10; size *= 4)
+    run.rows.push_back({Bytes(size), Seconds(1e-4 + size / 120e9)});
+  const CalibrationStudy study = nccl_study(run, "hgx-h100", library, request(), {});
+  // A double tree of S/8 over eight NICs of 50 GB/s at 0.92 takes 2 S / 368 GB/s = S / 184 GB/s at best: the NICs'
+  // share falls to about 120 / 184.
+  CHECK(fitted(study, "nic.efficiency", "factor") < 0.8);
+  for (const auto& row : (*study.document)["steps"])
+    if (row["measured_s"].get<double>() > 1e-2) CHECK(std::abs(row["error"].get<double>()) < 0.05);
+  run.nodes = 4;
+  CHECK(message_of([&] { nccl_study(run, "hgx-h100", library, request(), {}); }) ==
+        "--nccl: 16 ranks on 4 hosts, where hgx-h100 has 8 GPUs a node; run one rank on each GPU");
+}
