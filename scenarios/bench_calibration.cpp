@@ -240,11 +240,14 @@ std::vector<Constant> link_constants(std::string_view node, const NodeSpec& spec
         {"nic.latency", [](Scenario& s) -> double& { return s.node.nic.latency.value; }, "us", 1e-6});
     return list;
   }
-  add("scale_up.efficiency", "ring bandwidth of the scale-up links, of nominal",
-      {"scale_up.efficiency", [](Scenario& s) -> double& { return s.node.scale_up.efficiency; }});
   add("scale_up.latency", "one step over the scale-up links",
       {"scale_up.latency", [](Scenario& s) -> double& { return s.node.scale_up.latency.value; }, "us", 1e-6});
-  if (!spec.in_switch_reduction || run.collective != Collective::all_reduce) return list;
+  // Large all-reduces go through the switch where it can add: rings are then told by the other collectives alone.
+  if (!spec.in_switch_reduction || run.collective != Collective::all_reduce) {
+    add("scale_up.efficiency", "ring bandwidth of the scale-up links, of nominal",
+        {"scale_up.efficiency", [](Scenario& s) -> double& { return s.node.scale_up.efficiency; }});
+    return list;
+  }
   add("in_switch_reduction.efficiency", "all-reduce in the switch, of nominal",
       {"scale_up.in_switch_reduction.efficiency",
        [](Scenario& s) -> double& { return s.node.in_switch_efficiency; }});
@@ -361,7 +364,7 @@ CalibrationStudy nccl_study(const CollectiveRun& run, const std::string& node, c
   std::vector<MeasuredStep> measured;
   for (const CollectiveRun::Row& row : run.rows) {
     MeasuredStep m;
-    m.id = fmt::format("{} of {:g} B", name_of(run.collective), row.size.value);
+    m.id = fmt::format("{} of {:.0f} B", name_of(run.collective), row.size.value);
     m.scenario = scenario;
     m.measured = row.time;
     m.predict = [run, size = row.size](const Scenario& s) { return collective_time(s, run, size); };

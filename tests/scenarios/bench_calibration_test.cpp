@@ -167,3 +167,17 @@ TEST_CASE("an all-reduce over two nodes moves the NICs, and a wrong number of ra
   CHECK(message_of([&] { nccl_study(run, "hgx-h100", library, request(), {}); }) ==
         "--nccl: 16 ranks on 4 hosts, where hgx-h100 has 8 GPUs a node; run one rank on each GPU");
 }
+
+TEST_CASE("an all-reduce that the switch adds leaves the ring's bandwidth alone") {
+  Library library;
+  CollectiveRun run;
+  run.ranks = 8;
+  run.nodes = 1;
+  // NVLS of collective.hpp: 60 us + (1 + 1/8) S / (450 GB/s x 0.5).
+  for (double size = 1e7; size < 2e10; size *= 4)
+    run.rows.push_back({Bytes(size), Seconds(60e-6 + 1.125 * size / (450e9 * 0.5))});
+  const CalibrationStudy study = nccl_study(run, "hgx-h100", library, request(), {});
+  CHECK(fitted(study, "scale_up.in_switch_reduction.efficiency", "value") ==
+        doctest::Approx(0.5).epsilon(0.03));
+  for (const auto& row : (*study.document)["rows"]) CHECK(row["key"] != "scale_up.efficiency");
+}

@@ -213,7 +213,8 @@ CalibrationStudy file_study(const Invocation& invocation, const std::string& sou
 CalibrationStudy table_study(const Invocation& invocation, CalibrationRequest request,
                              const ExperimentOptions& options) {
   const Arguments& arguments = invocation.arguments;
-  refuse(arguments, "cases", {"gpu", "node"});
+  for (const auto& [option, file] : {std::pair("gpu", "gemm"), std::pair("node", "nccl")})
+    if (arguments.has(option)) throw ConfigError(fmt::format("--{} is for --{} FILE", option, file));
   if (!arguments.has("cases")) {
     request.origin = fmt::format("published steps, {}", current_year());
     return calibration_study(published_rows(invocation.library), invocation.library, request, options);
