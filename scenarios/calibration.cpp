@@ -51,6 +51,7 @@ double step_seconds(const Scenario& s, std::uint64_t seed) {
   in.profile = &s.software;
   in.network = &network;
   in.microbatches = s.microbatches;
+  in.attribute_transfers = false;   // only the time is looked at
   return to_seconds(simulate_step(in).time).value;
 }
 

@@ -123,7 +123,7 @@ constexpr std::string_view kOfPeak = "of the peak of its format", kOfWide = "of 
 // clang-format off
 const std::vector<Constant> kConstants = {
     // name                             meaning   of         shared by        places          low    high  prior usual
-    {"ampere.gemm_wide",                kOfPeak,  kGpus,     kAmpere,         kWide,          0.4,   1,    0.04, true},
+    {"ampere.gemm_wide",                kOfPeak,  kGpus,     kAmpere,         kWide,          0.4,   1,    0.04, false},
     {"hopper.gemm_wide",                kOfPeak,  kGpus,     kHopper,         kWide,          0.3,   1,    0.1,  true},
     {"hopper.gemm_fp8",                 kOfPeak,  kGpus,     kHopper,         kFp8,           0.3,   1,    0.15, true},
     {"blackwell.gemm_wide",             kOfPeak,  kGpus,     kBlackwell,      kWide,          0.3,   1,    0.15, true},

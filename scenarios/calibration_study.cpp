@@ -10,6 +10,7 @@
 #include <set>
 
 #include "scenarios/accuracy.hpp"
+#include "scenarios/prediction.hpp"
 #include "sim/error.hpp"
 
 namespace runcast {
@@ -208,6 +209,17 @@ std::vector<std::string> used_entries(const std::vector<MeasuredStep>& steps) {
   return {used.begin(), used.end()};
 }
 
+// The errors on unseen rows, from which prediction intervals are made.
+LibraryEntry residual_entry(const std::vector<MeasuredStep>& steps, const std::vector<double>& unseen) {
+  std::vector<Residual> residuals;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Scenario& s = steps[i].scenario;
+    residuals.push_back({s.node.gpu.name, std::string(s.training.precision->name), s.software.name, s.model.is_moe(),
+                         static_cast<double>(s.layout.world()), unseen[i] / steps[i].measured.value - 1});
+  }
+  return {"published", "residuals", "csv", "published/residuals.csv", residuals_csv(residuals)};
+}
+
 // Fits, and tells what came out.
 CalibrationStudy fitted_study(const Selected& selected, const std::vector<const Constant*>& constants,
                               const Library& library, const CalibrationRequest& request,
@@ -233,6 +245,7 @@ CalibrationStudy fitted_study(const Selected& selected, const std::vector<const 
   json["folds"] = fitting.folds;
   json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   study.entries = calibrated_entries(library, fit.constants, used_entries(selected.steps), request.origin);
+  if (!fit.unseen.empty()) study.entries.push_back(residual_entry(selected.steps, fit.unseen));
   return study;
 }
 

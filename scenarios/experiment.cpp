@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "failures/monte_carlo.hpp"
+#include "scenarios/prediction.hpp"
 
 namespace runcast {
 
@@ -79,6 +80,31 @@ Json step_json(const Scenario& s, const StepExperiment& e) {
           {"communication", communication_json(r)},
           {"breakdown_s", breakdown_json(r.breakdown)},
           {"memory", memory_json(e.memory)}};
+}
+
+// Where the real figures may lie; null ends when the library holds no measured steps.
+Json interval_json(const StepResult& r, const PredictionInterval& p) {
+  const double time = seconds(r.time);
+  return {{"level", kIntervalLevel},
+          {"time_low_s", time * p.low},
+          {"time_high_s", time * p.high},
+          {"mfu_low", r.mfu / p.high},
+          {"mfu_high", r.mfu / p.low},
+          {"measured_steps", p.rows},
+          {"like", p.like},
+          {"warning", p.warning}};
+}
+
+// Days and dollars follow the step; the failures' own spread is in run.days.
+void add_intervals(Json& json, const StepExperiment& e, const PredictionInterval& p) {
+  if (p.rows == 0) return;
+  json["step"]["prediction"] = interval_json(e.step, p);
+  if (!json.contains("run")) return;
+  const double days = json["run"]["days"]["mean"].get<double>();
+  json["run"]["prediction"] = {{"level", kIntervalLevel}, {"days_low", days * p.low}, {"days_high", days * p.high}};
+  if (!json["cost"]["usd"].is_number()) return;
+  const double usd = json["cost"]["usd"].get<double>();
+  json["cost"]["prediction"] = {{"level", kIntervalLevel}, {"usd_low", usd * p.low}, {"usd_high", usd * p.high}};
 }
 
 // ---- run ----------------------------------------------------------------------------------------------------
@@ -240,6 +266,7 @@ nlohmann::ordered_json step_document(Document document, const Library& library, 
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
   json["step"] = step_json(s, e);
+  add_intervals(json, e, prediction_interval(s, read_residuals(library)));
   close_document(json, s, e, options);
   return json;
 }
@@ -261,6 +288,7 @@ nlohmann::ordered_json run_document(Document document, const Library& library, c
   RunOutcome outcome = run_outcome(s, e, options);
   json["run"] = std::move(outcome.run);
   json["cost"] = std::move(outcome.cost);
+  add_intervals(json, e, prediction_interval(s, read_residuals(library)));
   close_document(json, s, e, options);
   return json;
 }

@@ -52,7 +52,7 @@ constexpr FrameworkName kFrameworks[] = {
     {"accelerate", "fsdp-eager"},
 };
 
-constexpr double kCudnn9Since = 2025;   // containers before it carry the slower fused attention [assumption]
+constexpr double kCudnn9Since = 2024.8;  // older software carries the slower fused attention of cuDNN 8 [assumption: NeMo 24.09]
 constexpr int kOverlapSince = 2023;  // releases before it expose data-parallel traffic [accuracy study]
 constexpr double kCurrentScalingSince =
     2025.5;  // per-tensor current scaling became the fp8 recipe [NeMo 25.07]
@@ -81,6 +81,13 @@ double release_year(std::string_view release) {
   return year + (month - 1) / 12.0;
 }
 
+// When the software was made: a container says so in its name ("v24.11.1", "26.06"); a page or paper is dated later
+// than what it measured, by half a year [assumption].
+double software_year(std::string_view release) {
+  const bool dated = release.starts_with("20");
+  return release_year(release) - (dated ? 0.5 : 0);
+}
+
 struct Software {
   std::string profile;
   bool assumed = false;
@@ -101,9 +108,8 @@ Software software_of(const PublishedRow& row) {
   }
   if (profile == "megatron" && !row.flash) profile = "megatron-2021";
   const double year = release_year(row.release);
-  // A paper's software is older than the paper; a container is what it says.
-  const bool old = (profile == "nemo" && year < kCudnn9Since) || (profile == "megatron" && year < kCudnn9Since + 0.5);
-  if (old && year > 0 && !assumed) profile += "-2024";
+  const bool nvidia = profile == "nemo" || profile == "megatron";
+  if (nvidia && year > 0 && !assumed && software_year(row.release) < kCudnn9Since) profile += "-2024";
   if (profile == "fsdp-eager" && !row.flash) profile = "deepspeed-2021";
   return {profile, assumed};
 }
