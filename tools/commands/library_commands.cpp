@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/config.hpp"
+#include "scenarios/published.hpp"
 #include "sim/error.hpp"
 #include "tools/commands/command.hpp"
 
@@ -73,6 +74,12 @@ Answer list_command(const Invocation& invocation) {
 }
 
 Answer show_command(const Invocation& invocation) {
+  constexpr std::string_view kPublished = "published:";
+  const std::string& argument = invocation.arguments.positionals.front();
+  if (argument.starts_with(kPublished)) {   // a measured row, as the scenario that it becomes
+    const std::string text = published_scenario(argument.substr(kPublished.size()), invocation.library);
+    return Answer({{"kind", "published"}, {"name", argument}, {"text", text}}, text);
+  }
   const LibraryEntry& entry = entry_named(invocation.library, invocation.arguments.positionals.front());
   return Answer({{"kind", entry.folder}, {"name", entry.name}, {"path", entry.path}, {"text", entry.text}},
                 entry.text);
