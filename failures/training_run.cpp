@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
+#include <queue>
 
 #include "failures/limits.hpp"
 #include "failures/save_history.hpp"
@@ -25,38 +27,25 @@ struct PhaseRow {
   std::vector<double> pace;  // [k]: step time with k replicas lost over the normal one
 };
 
-// Nodes that stand by, and those in repair with the time of their return.
+// Nodes that stand by: the job is whole as soon as no more nodes are in repair than there are spares, that is when the
+// (spares + 1)-th last of all returns has come. Only the latest returns are kept: the time does not grow with their number.
 class SparePool {
  public:
-  SparePool(Supply supply, std::int64_t spares) : endless_(supply == Supply::unlimited), free_(spares) {}
+  SparePool(Supply supply, std::int64_t spares) : endless_(supply == Supply::unlimited), spares_(spares) {}
 
-  void take(std::int64_t nodes) {
-    if (!endless_) free_ -= nodes;
-  }
+  // A node leaves the job and is back among the spares at `back`.
   void repair_until(Time back) {
     if (endless_) return;
-    returns_.push_back(back);
-    std::push_heap(returns_.begin(), returns_.end(), std::greater<>{});
+    latest_.push(back);
+    if (std::ssize(latest_) > spares_ + 1) latest_.pop();
   }
   // When every node that was taken is there: now, or when enough repairs have ended.
-  Time ready(Time now) {
-    while (!returns_.empty() && returns_.front() <= now) {
-      std::pop_heap(returns_.begin(), returns_.end(), std::greater<>{});
-      returns_.pop_back();
-      ++free_;
-    }
-    if (free_ >= 0) return now;
-    std::vector<Time> sorted = returns_;
-    const auto owed = static_cast<std::size_t>(-free_ - 1);
-    INVARIANT(owed < sorted.size());
-    std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(owed), sorted.end());
-    return sorted[owed];
-  }
+  Time ready(Time now) const { return std::ssize(latest_) <= spares_ ? now : std::max(now, latest_.top()); }
 
  private:
   bool endless_;
-  std::int64_t free_;
-  std::vector<Time> returns_;  // heap, earliest first
+  std::int64_t spares_;
+  std::priority_queue<Time, std::vector<Time>, std::greater<>> latest_;  // earliest first
 };
 
 // The draws besides failure times: each class has its own streams, so that classes do not disturb one
@@ -295,10 +284,12 @@ void Run::slow_down(double factor, Time end) {
     same->end = std::max(same->end, end);
 }
 
-// A run that keeps its pace so far and would have less than half of its work done at the horizon ends here.
+// A run that keeps its pace so far and would have less than half of its work saved at the horizon ends here.
 void Run::give_up_when_hopeless() {
   if (input_.window) return;
-  const double done = static_cast<double>(furthest_.ns) / static_cast<double>(total_.ns);
+  Work kept = plan_.policy->survivors_continue ? position_ : Work{};
+  for (const Level& level : levels_) kept = std::max(kept, level.history.newest());
+  const double done = static_cast<double>(kept.ns) / static_cast<double>(total_.ns);
   const double gone = static_cast<double>(now_.ns) / static_cast<double>((horizon_ - Time{}).ns);
   if (done <= gone / 2) horizon_ = now_;
 }
@@ -578,7 +569,6 @@ Duration Run::roll_back(const Trouble& trouble, const FailureClass& failure, Cla
 }
 
 void Run::send_to_repair(const FailureClass& failure, ClassDraws& draws) {
-  pool_.take(failure.size);
   for (std::int64_t i = 0; i < failure.size; ++i)
     pool_.repair_until(now_ + to_clock(Seconds(draws.repair.exponential(failure.repair.value))));
 }

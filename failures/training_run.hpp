@@ -82,7 +82,7 @@ struct RunResult {
   Duration wall;
   Ledger ledger{};  // INVARIANT: sums to `wall`
   // false: given up, at 20 times the ideal time and 30 days more, or as soon as 10,000 events show that less than half
-  // of the work would be done by then
+  // of the work would be saved by then
   bool finished = true;
   std::int64_t unplanned = 0, planned = 0;    // interruptions
   std::int64_t saves = 0;                     // at any level

@@ -94,10 +94,12 @@ constexpr std::array kExplanations = {
     Explanation{"buffers_gib", "memory", "", "",
                 "Communication buffers, workspaces, the framework and the CUDA context."},
     // ---- the run
-    Explanation{"days", "run", "run.days.mean", "days = wall time of the run / 86,400 s",
-                "From the first step to the last token, with failures and planned stops. mean with its 95 % "
-                "confidence interval\n"
-                "over the trials; p5, p50 and p95 tell how much one run may differ from another."},
+    Explanation{
+        "days", "run", "run.days.mean", "days = wall time of the run / 86,400 s",
+        "From the first step to the last token, with failures and planned stops. mean with its 95 % "
+        "confidence interval\n"
+        "over the trials; p5, p50 and p95 tell how much one run may differ from another. Of the trials\n"
+        "that finished: null when failures come faster than progress in all of them (run.unfinished)."},
     Explanation{"ideal_days", "run", "run.ideal_days", "ideal_days = steps * time_s / 86,400 s",
                 "The run if nothing ever failed and no checkpoint was written."},
     Explanation{"goodput", "run", "run.goodput.mean", "goodput = productive step time / elapsed time",
@@ -145,11 +147,86 @@ constexpr std::array kExplanations = {
     Explanation{"mape", "validation", "mape", "mape = mean of |error|",
                 "Over the rows of a group, each row with the same weight. `bias` is the mean of error, `p90` "
                 "the 90th percentile of |error|."},
+    // ---- accuracy
+    Explanation{
+        "accuracy", "accuracy", "", "error = predicted / measured - 1, of steps that the fit had not seen",
+        "What is predicted: the wall time of one optimizer step, from which mfu, days and dollars follow. "
+        "Kernels,\n"
+        "collectives, the pipeline schedule and the optimizer are simulated; a few constants that no "
+        "datasheet\n"
+        "tells (how near to the peak a kernel comes, what a launch costs) are fitted.\n"
+        "\n"
+        "How it was fitted: `runcast calibrate` moves those constants by least squares over the published "
+        "steps of\n"
+        "the library, each constant held near its measured or documented value by a prior, outliers with "
+        "less\n"
+        "pull, repeated measurements sharing one weight. `runcast show NAME` has the constants with their "
+        "sources.\n"
+        "\n"
+        "Seen and unseen: `runcast validate` tells the errors of the shipped constants on the steps that "
+        "they were\n"
+        "fitted to. Cross-validation (`runcast calibrate`, folds) leaves whole families of layouts out of "
+        "the fit\n"
+        "and predicts those: the honest figure for a layout of your own, and what the interval is made "
+        "from.\n"
+        "\n"
+        "What to hold it against, all in `runcast validate`: the floor (one configuration measured again "
+        "differs\n"
+        "from its own mean by that much: no model can do better) and two baselines (one MFU for each GPU "
+        "and\n"
+        "number format; 6 N D FLOPs at 40 % of the peak: a model worth its time must do better).\n"
+        "\n"
+        "Where it is worst: `runcast validate` lists the groups with the worst first. Read the group that is "
+        "most\n"
+        "like your job, not the mean of all; a bias with one sign for a whole group is a constant of that\n"
+        "software or hardware, which an anchor removes. Comparing two layouts is safer than either time: see "
+        "the\n"
+        "order of pairs there.\n"
+        "\n"
+        "More: `runcast explain prediction`, `calibration`, `anchor`."},
+    Explanation{
+        "prediction", "accuracy", "step.prediction",
+        "low = time_s / (1 + q90), high = time_s / (1 + q10), q: quantiles of error on like steps",
+        "The interval in which the real step lies with 80 %, if your cluster is as those that were measured. "
+        "The\n"
+        "errors are those of steps that the fit had not seen, of the same kind of model (dense or experts) "
+        "and,\n"
+        "as far as at least 8 remain, of the same GPU, number format and software; the line says which were "
+        "used.\n"
+        "The predicted time itself always lies inside: where like steps were predicted too fast, the "
+        "interval\n"
+        "reaches further up than down.\n"
+        "A warning stands below it when the scenario is far from all measured steps: the interval is then "
+        "borrowed\n"
+        "and may be too narrow. It does not know a slow node, a congested network or a debug flag left on.\n"
+        "Days and dollars have the interval of the step; what failures add varies besides it (run.days)."},
+    Explanation{
+        "calibration", "accuracy", "",
+        "minimise sum of w^2 rho(ln(predicted / measured)) / s^2 + sum of (ln(value / start) / prior)^2",
+        "Fitting the constants to many measured steps of your own, in a table with the columns of the\n"
+        "library's (`runcast show published/training_steps`):\n"
+        "  runcast calibrate --cases mine.csv --overlay ours/\n"
+        "  runcast validate --cases mine.csv --library ours/\n"
+        "  runcast step my.yaml --library ours/\n"
+        "Each constant is told with its interval and with how much the measurements said of it; one that "
+        "they\n"
+        "say nothing of keeps its value. A few rows of one layout fit that layout: use an anchor for those."},
+    Explanation{
+        "anchor", "accuracy", "", "prediction = simulated time * (measured / simulated) of a like step",
+        "One measured step of your own cluster takes most of its bias away: clocks, network, software\n"
+        "version. `runcast validate` tells the error that is left with one anchor of the same model, GPU, "
+        "software\n"
+        "and number format. To anchor the constants:\n"
+        "  runcast calibrate --step mine.yaml=5.31s --overlay ours/\n"
+        "  runcast step other.yaml --library ours/\n"
+        "Neighbours (other layouts, batches, GPU counts of that model) gain most; another model or number\n"
+        "format gains less. Measure ten steps or more after warm-up and take their median."},
     // ---- exit statuses
     Explanation{"exit-0", "exit status", "", "", "Done: the scenario fits and every claim holds."},
-    Explanation{"exit-1", "exit status", "", "",
-                "The model says no: it does not fit, no layout is feasible, or a claim of --assert failed. "
-                "The whole result is printed all the same."},
+    Explanation{
+        "exit-1", "exit status", "", "",
+        "The model says no: it does not fit, no trial of the run finishes, or a claim of --assert failed. "
+        "The whole result is printed all the same."},
     Explanation{
         "exit-2", "exit status", "", "",
         "Bad usage or input: the command line, the scenario, or a file that cannot be read or written."},

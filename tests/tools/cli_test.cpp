@@ -105,6 +105,34 @@ TEST_CASE("bad usage is status 2, a sentence on standard error, and nothing on s
   CHECK(here.run({"run", "missing.yaml"}).status == 2);
   CHECK(here.run({"list", "--library", "missing"}).err ==
         "--library: cannot read the folder missing: No such file or directory\n");
+  CHECK(here.run({"validate", "--cases", "."}).err == "--cases: . is a directory\n");
+  CHECK(here.run({"explain", "mfu", "--result", "."}).err == "--result: . is a directory\n");
+  CHECK(here.run({"goodput", "one-node", "--trials", "1e12"}).err ==
+        "--trials: 1e12 is too large; at most 1,000,000\n");
+}
+
+TEST_CASE("times that the clock cannot carry are told at their place, none is a bug") {
+  const Workplace here;
+  for (const char* wrong : {"checkpoint.interval=1e9 days", "recovery.detect=1000 years", "training.tokens=0",
+                            "failures={classes: [{name: a, rate: 1e12 /node-day}]}"}) {
+    const Ran ran = here.run({"run", "one-node", "--set", wrong});
+    CAPTURE(ran.err);
+    CHECK(ran.status == 2);
+    CHECK(ran.err.starts_with("--set " + std::string(wrong) + ": "));
+  }
+}
+
+TEST_CASE("a run against which failures come faster than progress is status 1 in no time, with no days") {
+  const Workplace here;
+  const std::string hopeless = "failures={classes: [{name: a, rate: 1000 /node-hour}]}";
+  const Ran screen = here.run({"run", "one-node", "--set", hopeless});
+  CHECK(screen.status == 1);
+  CHECK(screen.out.find("RUN   does not finish") != std::string::npos);
+  CHECK(screen.out.find("COST   unknown: the run does not finish") != std::string::npos);
+  const Json result = Json::parse(here.run({"run", "one-node", "--set", hopeless, "--format", "json"}).out);
+  CHECK(result["run"]["unfinished"] == result["run"]["trials"]);
+  CHECK(result["run"]["days"]["mean"].is_null());
+  CHECK(result["cost"]["usd"].is_null());
 }
 
 TEST_CASE("the scenario that init writes runs as it stands, and init does not overwrite it unasked") {

@@ -33,6 +33,50 @@ TEST_CASE("the step shows its time, both utilizations and both bubbles, and its 
   CHECK_FALSE(has(screen, "data loading"));  // zero: not a line
 }
 
+TEST_CASE("the step's interval says what it rests on, and a warning has its own line") {
+  Json document = sample_result();
+  document["step"]["prediction"] = Json::parse(R"({"level": 0.8, "time_low_s": 9.5, "time_high_s": 11.25,
+    "mfu_low": 0.359, "mfu_high": 0.425, "measured_steps": 41, "like": "the same GPU and number format", "warning": ""})");
+  CHECK(has(
+      step_part(document, Style{}),
+      "\n  80 % interval 9.500 to 11.25 s, MFU 35.9 to 42.5 %   from the errors on 41 measured steps of the "
+      "same GPU and number format\n  where the time goes"));
+  document["step"]["prediction"]["warning"] =
+      "4096 GPUs are more than twice the largest measured job on h100 (1024)";
+  CHECK(has(step_part(document, Style{}),
+            "\n  beyond what was measured: 4096 GPUs are more than twice the largest measured job on h100 "
+            "(1024)\n"));
+  CHECK_FALSE(has(step_part(sample_result(), Style{}), "interval"));
+}
+
+TEST_CASE("days and dollars show the interval that the step's error gives them") {
+  Json document = sample_result();
+  document["run"]["prediction"] = Json::parse(R"({"level": 0.8, "days_low": 20.4, "days_high": 24.2})");
+  document["cost"]["prediction"] = Json::parse(R"({"level": 0.8, "usd_low": 219000, "usd_high": 260000})");
+  CHECK(has(run_part(document, Style{}), "\n  80 % interval 20.40 to 24.20 days   from the step's"));
+  CHECK(has(cost_part(document, Style{}), "\n  80 % interval 219,000 to 260,000 USD   from the step's\n"));
+}
+
+TEST_CASE("a run that does not finish says so in place of its days, and why; its cost is unknown") {
+  Json document = sample_result();
+  document["run"]["unfinished"] = 200;
+  for (auto& [key, value] : document["run"]["days"].items()) value = nullptr;
+  document["run"]["prediction"] = Json::parse(R"({"level": 0.8, "days_low": null, "days_high": null})");
+  document["run"]["checkpoint"] = Json::parse(R"({"mttf_s": 3.5, "restart_s": 330})");
+  document["cost"] = Json::parse(R"({"usd": null, "gpu_hours": null})");
+  const std::string screen = run_part(document, Style{});
+  CHECK(has(screen, "RUN   does not finish   (20 days without failures)"));
+  CHECK(has(screen,
+            "none of 200 trials finished: failures come faster than progress (one every 3.500 s, a restart "
+            "takes 5.50 min)"));
+  CHECK_FALSE(has(screen, "interval"));
+  CHECK(has(cost_part(document, Style{}), "COST   unknown: the run does not finish\n"));
+  document["run"]["unfinished"] = 12;
+  document["run"]["days"] = sample_result()["run"]["days"];
+  CHECK(has(run_part(document, Style{}), "12 of 200 trials did not finish"));
+  CHECK_FALSE(has(run_part(sample_result(), Style{}), "finish"));
+}
+
 TEST_CASE(
     "memory shows the capacity as a line that every stage's bar is held against, equal stages in one row") {
   const std::string screen = memory_part(sample_result(), Style{});
@@ -116,6 +160,50 @@ TEST_CASE("predictions are shown with signed errors, and what was skipped with i
   CHECK(has(screen, "all     1        10.0 %  10.0 %       10.0 %  -10.0 %\n"));
   CHECK(has(screen, "+10.0 %"));
   CHECK(has(screen, "no hardware"));
+  CHECK(has(screen, "mean |error| is also called MAPE"));
+}
+
+TEST_CASE("of many rows the worst are shown, and groups stand by what they divide with the worst first") {
+  Json document =
+      Json::parse(R"({"skipped": [], "mape": 0.1, "median": 0.1, "p90": 0.1, "bias": 0.1, "groups": [
+    {"key": "dense", "rows": 9, "mape": 0.1}, {"key": "hardware=a", "rows": 5, "mape": 0.05},
+    {"key": "hardware=b", "rows": 4, "mape": 0.15}, {"key": "hardware=a precision=bf16 framework=f dense", "rows": 5, "mape": 0.05},
+    {"key": "hardware=b precision=fp8 framework=f dense", "rows": 4, "mape": 0.15}]})");
+  for (int i = 1; i <= 50; ++i)
+    document["rows"].push_back({{"id", "r" + std::to_string(i)},
+                                {"measured_step_s", 1},
+                                {"predicted_step_s", 1},
+                                {"error", -0.001 * i}});
+  const std::string screen = validation_screen(document, Style{});
+  CHECK(has(screen, "THE 20 WORST OF 50 ROWS"));
+  CHECK(screen.find("  r50") < screen.find("  r31"));  // the 20 worst are r50 .. r31
+  CHECK_FALSE(has(screen, "  r30 "));
+  CHECK(screen.find("\n  b  ") < screen.find("\n  a  "));
+  CHECK(has(screen, "a bf16 f dense"));
+  CHECK_FALSE(has(screen, "b fp8 f dense"));  // 4 rows are too few for a combination
+  CHECK(screen.find("number format, software and kind") < screen.find("\n  GPU "));
+}
+
+TEST_CASE(
+    "validation tells what its errors are judged by: order, single changes, floor, baselines, anchor, "
+    "memory") {
+  const std::string screen = validation_screen(Json::parse(R"({"rows": [], "skipped": [], "groups": [],
+    "ordering": {"pairs": 100, "share_right": 0.93, "spearman": 0.83},
+    "one_change": {"pairs": 5, "mean_error": 0.04, "by": {"micro_batch": {"pairs": 5, "mean_error": 0.04}}},
+    "baselines": {"constant_mfu": {"rows": 7, "mape": 0.2}}, "remeasurement_floor": {"rows": 7, "mape": 0.03},
+    "anchored": {"rows": 7, "mape": 0.06}, "memory": {"rows": 0}})"),
+                                               Style{});
+  CHECK(
+      has(screen,
+          "93.0 % of 100 pairs of steps of one model on one kind of machine are in the measured order; rank "
+          "correlation 0.83\n"));
+  CHECK(has(screen,
+            "5 pairs differ in one thing: the predicted ratio of their times is 4.0 % off\n    micro batch "
+            "4.0 % (5)\n"));
+  CHECK(has(screen, "floor: the same step measured again"));
+  CHECK(has(screen, "baseline: one MFU for each GPU and format"));
+  CHECK(has(screen, "with one measured step of its like as anchor"));
+  CHECK_FALSE(has(screen, "peak memory"));  // no rows: not a line
 }
 
 TEST_CASE("a bar has an eighth of a column as its smallest part, and never more than its width") {

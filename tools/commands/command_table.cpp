@@ -26,7 +26,7 @@ constexpr std::array kSimulation = {
 };
 
 constexpr std::array kGoodputOptions = {
-    Option{"trials", 0, "N", "how many runs are drawn, or auto (default)"}};
+    Option{"trials", 0, "N", "how many runs are drawn, at most 1,000,000, or auto (default)"}};
 constexpr std::array kCalibrateOptions = {
     Option{"cases", 0, "FILE.csv",
            "measured steps with the columns of the library's table (default: that table)"},
@@ -64,7 +64,7 @@ const std::array kCommands = {
             true,
             {},
             "Simulates one optimizer step, then the run of weeks with failures and recovery, and prices it.\n"
-            "Exit status 1 when the scenario does not fit into GPU memory.\n\n"
+            "Exit status 1 when the scenario does not fit into GPU memory, or no trial of the run finishes.\n\n"
             "  runcast run llama3-405b-16k\n"
             "  runcast run my.yaml --set layout.tensor=4 --assert 'step.mfu > 0.38'\n"
             "  runcast run my.yaml -o result.json\n",

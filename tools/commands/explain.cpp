@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -34,6 +35,8 @@ const Explanation& explanation_named(std::string term) {
 }
 
 Json result_in(const std::string& path) {
+  if (std::filesystem::is_directory(path))
+    throw ConfigError(fmt::format("--result: {} is a directory", path));
   std::ifstream in(path);
   if (!in) throw ConfigError(fmt::format("--result: cannot read {}", path));
   Json result = Json::parse(in, nullptr, false);
@@ -42,9 +45,14 @@ Json result_in(const std::string& path) {
 }
 
 std::string indented(std::string_view text) {
-  std::string out = "  ";
-  for (const char letter : text) out += letter == '\n' ? std::string("\n  ") : std::string(1, letter);
-  return out + "\n";
+  std::string out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    if (end > begin) out += "  " + std::string(text.substr(begin, end - begin));
+    out += "\n";
+    begin = end + 1;
+  }
+  return out;
 }
 
 Answer all_terms(const Style& style) {

@@ -37,9 +37,8 @@ std::string general_help() {
   out += "\noptions of every command\n" + option_lines(common_options());
   out += "\noptions of the commands that simulate\n" + option_lines(simulation_options());
   out +=
-      "\nexit status: 0 done; 1 the model says no (does not fit, a claim failed); 2 bad usage or input; 3 a "
-      "bug;\n"
-      "130 interrupted\n\n"
+      "\nexit status: 0 done; 1 the model says no (does not fit, does not finish, a claim failed);\n"
+      "2 bad usage or input; 3 a bug; 130 interrupted\n\n"
       "start with:  runcast list      runcast run one-node      runcast init my.yaml\n";
   return out;
 }

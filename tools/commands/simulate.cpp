@@ -13,12 +13,15 @@
 
 #include "scenarios/published.hpp"
 #include "sim/error.hpp"
+#include "tools/report/number.hpp"
 #include "tools/report/screen.hpp"
 
 namespace runcast {
 namespace {
 
 using Json = nlohmann::ordered_json;
+constexpr std::int64_t kMostTrials = 1'000'000;  // each result is kept: some hundred bytes
+
 using DocumentFunction = Json (*)(Document, const Library&, const ExperimentOptions&);
 
 Document document_named(const std::string& argument, const Library& library) {
@@ -41,20 +44,26 @@ Answer simulated(const Invocation& invocation, DocumentFunction function) {
                            invocation.library, options);
   std::string screen = result_screen(document, invocation.style);
   const Json& fits = part_of(document, "step.memory.fits");
-  const bool verdict = !fits.is_boolean() || fits.get<bool>();
+  const bool finishes = !(number_of(document, "run.unfinished") == number_of(document, "run.trials"));
+  const bool verdict = (!fits.is_boolean() || fits.get<bool>()) && finishes;
   return Answer(std::move(document), std::move(screen), verdict);
 }
 
 }  // namespace
 
-std::int64_t whole_number(const std::string& text, std::string_view option, std::int64_t least) {
+std::int64_t whole_number(const std::string& text, std::string_view option, std::int64_t least,
+                          std::int64_t most) {
   const std::int64_t value = parse_count(text, fmt::format("--{}", option));
+  if (value > most)
+    throw ConfigError(fmt::format("--{}: {} is too large; at most {}", option, text, grouped(most)));
   if (value < least)
     throw ConfigError(fmt::format("--{}: {} is too small; at least {}", option, text, least));
   return value;
 }
 
 std::string read_text(const std::string& path, std::string_view where) {
+  if (std::filesystem::is_directory(path))
+    throw ConfigError(fmt::format("{}: {} is a directory", where, path));
   std::ifstream in(path, std::ios::binary);
   std::string text(std::istreambuf_iterator<char>(in), {});
   if (!in) throw ConfigError(fmt::format("{}: cannot read {}", where, path));
@@ -77,7 +86,7 @@ ExperimentOptions experiment_options(const Invocation& invocation, Progress& pro
     options.threads =
         static_cast<int>(std::min<std::int64_t>(whole_number(arguments.last("threads"), "threads", 1), 1024));
   if (arguments.has("trials") && arguments.last("trials") != "auto")
-    options.trials = whole_number(arguments.last("trials"), "trials", 1);
+    options.trials = whole_number(arguments.last("trials"), "trials", 1, kMostTrials);
   options.progress = [&progress](std::int64_t done, std::int64_t total) { progress.update(done, total); };
   return options;
 }

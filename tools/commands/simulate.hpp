@@ -2,6 +2,8 @@
 // threads.
 #pragma once
 
+#include <limits>
+
 #include "scenarios/experiment.hpp"
 #include "sim/config.hpp"
 #include "tools/commands/command.hpp"
@@ -13,8 +15,9 @@ namespace runcast {
 Document open_scenario(const std::string& argument, const Invocation& invocation);
 // Its progress calls `progress`, which must outlive it.
 ExperimentOptions experiment_options(const Invocation& invocation, Progress& progress);
-// A whole number of at least `least` for an option; ConfigError otherwise.
-std::int64_t whole_number(const std::string& text, std::string_view option, std::int64_t least);
+// A whole number from `least` to `most` for an option; ConfigError otherwise.
+std::int64_t whole_number(const std::string& text, std::string_view option, std::int64_t least,
+                          std::int64_t most = std::numeric_limits<std::int64_t>::max());
 // The text of a file; ConfigError starts with `where`.
 std::string read_text(const std::string& path, std::string_view where);
 

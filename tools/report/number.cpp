@@ -18,12 +18,32 @@ struct UnitName {
 
 // Whole keys first, suffixes after; the first match wins.
 constexpr std::array kWholeKeys = {
-    UnitName{"mfu", "1"},           UnitName{"hfu", "1"},        UnitName{"goodput", "1"},
-    UnitName{"ledger", "1"},        UnitName{"days", "days"},    UnitName{"usd", "USD"},
-    UnitName{"gpu_hours", "GPU h"}, UnitName{"seconds", "s"},    UnitName{"bubble_over_ideal", "1"},
-    UnitName{"error", "1"},         UnitName{"mape", "1"},       UnitName{"median", "1"},
-    UnitName{"bias", "1"},          UnitName{"p90", "1"},        UnitName{"interruptions", "count"},
-    UnitName{"count", "count"},     UnitName{"trials", "count"}, UnitName{"bytes_per_rank", "B"},
+    UnitName{"mfu", "1"},
+    UnitName{"hfu", "1"},
+    UnitName{"goodput", "1"},
+    UnitName{"ledger", "1"},
+    UnitName{"days", "days"},
+    UnitName{"usd", "USD"},
+    UnitName{"gpu_hours", "GPU h"},
+    UnitName{"seconds", "s"},
+    UnitName{"bubble_over_ideal", "1"},
+    UnitName{"error", "1"},
+    UnitName{"mape", "1"},
+    UnitName{"median", "1"},
+    UnitName{"bias", "1"},
+    UnitName{"p90", "1"},
+    UnitName{"interruptions", "count"},
+    UnitName{"count", "count"},
+    UnitName{"trials", "count"},
+    UnitName{"bytes_per_rank", "B"},
+    UnitName{"mfu_low", "1"},
+    UnitName{"mfu_high", "1"},
+    UnitName{"days_low", "days"},
+    UnitName{"days_high", "days"},
+    UnitName{"usd_low", "USD"},
+    UnitName{"usd_high", "USD"},
+    UnitName{"level", "1"},
+    UnitName{"measured_steps", "count"},
 };
 constexpr std::array kSuffixes = {
     UnitName{"_tokens_per_s_per_gpu", "tokens/s/GPU"},
@@ -96,6 +116,13 @@ std::string time_text(double seconds) {
   if (size < 7200) return number(seconds / 60, 3) + " min";
   if (size < 172800) return number(seconds / 3600, 3) + " h";
   return number(seconds / 86400, 4) + " days";
+}
+
+std::string range_text(const std::string& low, const std::string& high) {
+  const auto low_unit = low.find(' '), high_unit = high.find(' ');
+  const bool equal = low_unit != std::string::npos && high_unit != std::string::npos &&
+                     low.substr(low_unit) == high.substr(high_unit);
+  return (equal ? low.substr(0, low_unit) : low) + " to " + high;
 }
 
 std::string bytes_text(double bytes) {

@@ -18,23 +18,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kWidth = 110;
 
-std::string wrapped(const std::string& text, std::size_t indent) {
-  std::string out;
-  std::string line;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find(' ', begin), text.size());
-    const std::string word = text.substr(begin, end - begin);
-    if (!line.empty() && display_width(line) + 1 + display_width(word) + indent > kWidth) {
-      out += line + "\n" + std::string(indent, ' ');
-      line.clear();
-    }
-    line += (line.empty() ? "" : " ") + word;
-    begin = end + 1;
-  }
-  return out + line;
-}
-
 // "tensor 8" for each degree above 1, and the schedule, in the order of the file.
 std::string layout_line(const Json& scenario, double gpus) {
   std::string line;
@@ -62,6 +45,23 @@ std::string layout_line(const Json& scenario, double gpus) {
 
 }  // namespace
 
+std::string wrapped(const std::string& text, std::size_t indent) {
+  std::string out;
+  std::string line;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    if (!line.empty() && display_width(line) + 1 + display_width(word) + indent > kWidth) {
+      out += line + "\n" + std::string(indent, ' ');
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+    begin = end + 1;
+  }
+  return out + line;
+}
+
 const Json& part_of(const Json& value, std::string_view path) {
   static const Json kNothing;
   const Json* at = &value;
@@ -84,6 +84,11 @@ double number_of(const Json& value, std::string_view path) {
 std::string text_of(const Json& value, std::string_view path) {
   const Json& found = part_of(value, path);
   return found.is_structured() ? std::string() : plain_text(found);
+}
+
+std::string level_of(const Json& prediction) {
+  const double level = number_of(prediction, "level");
+  return std::isfinite(level) ? fixed(level * 100, 0) + " %" : std::string();
 }
 
 std::string words_of(std::string key) {

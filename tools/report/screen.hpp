@@ -27,6 +27,10 @@ std::string provenance_part(const nlohmann::ordered_json& document, const Style&
 const nlohmann::ordered_json& part_of(const nlohmann::ordered_json& value, std::string_view path);
 double number_of(const nlohmann::ordered_json& value, std::string_view path);
 std::string text_of(const nlohmann::ordered_json& value, std::string_view path);
-std::string words_of(std::string key);  // "wait_for_spare" -> "wait for spare"
+// "80 %" of an interval's `level`; "" when `prediction` is not there.
+std::string level_of(const nlohmann::ordered_json& prediction);
+std::string wrapped(const std::string& text,
+                    std::size_t indent);  // lines after the first begin with `indent` spaces
+std::string words_of(std::string key);    // "wait_for_spare" -> "wait for spare"
 
 }  // namespace runcast

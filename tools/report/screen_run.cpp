@@ -30,7 +30,7 @@ std::string spread_table(const Json& run) {
     table.column(name, Align::right);
   const auto row = [&](const std::string& name, const char* key, double factor, int decimals) {
     const Json& spread = part_of(run, key);
-    if (!spread.is_object()) return;
+    if (!spread.is_object() || !std::isfinite(number_of(spread, "mean"))) return;
     const auto cell = [&](const char* which) {
       return when_known(number_of(spread, which) * factor, decimals);
     };
@@ -81,22 +81,45 @@ std::string cause_table(const Json& causes) {
   return table.empty() ? std::string() : "\n" + table.text(2);
 }
 
+// Trials that were given up, and against what they stood.
+std::string unfinished_lines(const Json& run) {
+  const double unfinished = number_of(run, "unfinished"), trials = number_of(run, "trials");
+  if (!(unfinished > 0)) return {};
+  const bool none = unfinished == trials;
+  std::string out = none
+                        ? fmt::format("  none of {} trials finished", number(trials))
+                        : fmt::format("  {} of {} trials did not finish", number(unfinished), number(trials));
+  out += ": failures come faster than progress";
+  const double mttf = number_of(run, "checkpoint.mttf_s"), restart = number_of(run, "checkpoint.restart_s");
+  if (std::isfinite(mttf) && std::isfinite(restart))
+    out += fmt::format(" (one every {}, a restart takes {})", time_text(mttf), time_text(restart));
+  return out + (none ? "\n  goodput, interruptions and shares are those until the trials were given up\n"
+                     : "\n  days, and what follows from them, are those of the trials that finished\n");
+}
+
+// Days follow the step's own uncertainty; the failures' is the table below.
+std::string days_interval(const Json& prediction) {
+  const double low = number_of(prediction, "days_low"), high = number_of(prediction, "days_high");
+  if (!std::isfinite(low) || !std::isfinite(high)) return {};
+  return fmt::format("  {} interval {} days   from the step's; what failures add varies as below\n",
+                     level_of(prediction), range_text(number(low), number(high)));
+}
+
 }  // namespace
 
 std::string run_part(const Json& document, const Style& style) {
   const Json& run = part_of(document, "run");
   if (!run.is_object()) return {};
-  std::string out = heading("RUN", style) + "   " + number(number_of(run, "days.mean")) + " days";
+  std::string out = heading("RUN", style) + "   ";
+  const double days = number_of(run, "days.mean");
+  out += std::isfinite(days) ? number(days) + " days" : bad("does not finish", style);
   if (const double ideal = number_of(run, "ideal_days"); std::isfinite(ideal))
     out += fmt::format("   ({} days without failures)", number(ideal));
   if (const double goodput = number_of(run, "goodput.mean"); std::isfinite(goodput))
     out += "   goodput " + percent(goodput);
   if (const double trials = number_of(run, "trials"); std::isfinite(trials))
     out += fmt::format("   {} trials", number(trials));
-  out += "\n" + spread_table(run);
-  if (const double unfinished = number_of(run, "unfinished"); unfinished > 0)
-    out +=
-        fmt::format("  {} trials never finished: failures come faster than progress\n", number(unfinished));
+  out += "\n" + unfinished_lines(run) + days_interval(part_of(run, "prediction")) + spread_table(run);
   if (const Json& ledger = part_of(run, "ledger"); ledger.is_object())
     out += "\n" + ledger_table(ledger, style);
   return out + cause_table(part_of(run, "causes"));
@@ -154,7 +177,14 @@ std::string cost_part(const Json& document, const Style& style) {
   add("spare_gpu_hours", "GPU hours of spares");
   add("energy_mwh", "MWh");
   add("co2e_t", "t CO2e");
-  return heading("COST", style) + "   " + line + "\n";
+  if (line.empty()) line = "unknown: the run does not finish";
+  std::string out = heading("COST", style) + "   " + line + "\n";
+  const Json& prediction = part_of(cost, "prediction");
+  const double low = number_of(prediction, "usd_low"), high = number_of(prediction, "usd_high");
+  if (std::isfinite(low) && std::isfinite(high))
+    out += fmt::format("  {} interval {} USD   from the step's\n", level_of(prediction),
+                       range_text(number(low), number(high)));
+  return out;
 }
 
 }  // namespace runcast

@@ -85,6 +85,24 @@ std::string stage_table(const Json& stages, double capacity, const Style& style)
   return table.text(2);
 }
 
+// How far the real step may be from the predicted one, and what that is known from.
+std::string prediction_lines(const Json& prediction, const Style& style) {
+  const double low = number_of(prediction, "time_low_s"), high = number_of(prediction, "time_high_s");
+  if (!std::isfinite(low) || !std::isfinite(high)) return {};
+  std::string out =
+      fmt::format("  {} interval {}", level_of(prediction), range_text(time_text(low), time_text(high)));
+  const double least = number_of(prediction, "mfu_low"), most = number_of(prediction, "mfu_high");
+  if (std::isfinite(least) && std::isfinite(most))
+    out += ", MFU " + range_text(percent(least), percent(most));
+  if (const double rows = number_of(prediction, "measured_steps"); std::isfinite(rows))
+    out += fmt::format("   from the errors on {} measured steps of {}", number(rows),
+                       text_of(prediction, "like"));
+  out += "\n";
+  if (const std::string warning = text_of(prediction, "warning"); !warning.empty())
+    out += fmt::format("  {}: {}\n", bad("beyond what was measured", style), warning);
+  return out;
+}
+
 }  // namespace
 
 std::string step_part(const Json& document, const Style& style) {
@@ -102,7 +120,7 @@ std::string step_part(const Json& document, const Style& style) {
   add(
       "hfu", [](double value) { return "HFU " + percent(value); }, "");
   add("tokens_per_s_per_gpu", plain, " tokens/s per GPU");
-  out += "\n";
+  out += "\n" + prediction_lines(part_of(step, "prediction"), style);
 
   const Json& breakdown = part_of(step, "breakdown_s");
   if (breakdown.is_object()) {
