@@ -14,7 +14,8 @@ struct Tile {
 };
 // CTA tiles of cuBLAS and CUTLASS; the smaller ones reuse operands less and so run below the big ones' rate
 // (qualities: fit on SimuMax's 183 A100 shapes, +-0.03).
-constexpr std::array<Tile, 4> kTiles = {{{128, 256, 1.0}, {256, 128, 1.0}, {128, 128, 0.88}, {64, 128, 0.74}}};
+constexpr std::array<Tile, 4> kTiles = {
+    {{128, 256, 1.0}, {256, 128, 1.0}, {128, 128, 0.88}, {64, 128, 0.74}}};
 // Share of a last wave's emptiness that is really lost: libraries choose among many more tiles and split K
 // (stream-K). 0.5 fits the 183 A100 shapes to 2.8 %, 1 to 4.2 %.
 constexpr double kWaveLoss = 0.5;
@@ -38,11 +39,16 @@ double head_size_factor(AttentionKernel kernel, const AttentionShape& s) {
 
 double kernel_fraction(const KernelConstants& k, AttentionKernel kernel) {
   switch (kernel) {
-    case AttentionKernel::flash2: return k.attention_flash2;
-    case AttentionKernel::triton: return k.attention_triton;
-    case AttentionKernel::cudnn: return k.attention_cudnn;
-    case AttentionKernel::cudnn8: return k.attention_cudnn8;
-    case AttentionKernel::standard: break;
+    case AttentionKernel::flash2:
+      return k.attention_flash2;
+    case AttentionKernel::triton:
+      return k.attention_triton;
+    case AttentionKernel::cudnn:
+      return k.attention_cudnn;
+    case AttentionKernel::cudnn8:
+      return k.attention_cudnn8;
+    case AttentionKernel::standard:
+      break;
   }
   return 1;
 }
@@ -54,7 +60,8 @@ double wave_fill(const GpuSpec& gpu, const AttentionShape& shape) {
   return waves / (waves + 1);
 }
 
-FlopRate attention_rate(const GpuSpec& gpu, AttentionKernel kernel, const AttentionShape& s, const Precision& wide) {
+FlopRate attention_rate(const GpuSpec& gpu, AttentionKernel kernel, const AttentionShape& s,
+                        const Precision& wide) {
   const KernelConstants& k = gpu.kernels;
   const double sequence = s.sequence / (s.sequence + k.attention_half_sequence);
   return peak_rate(gpu, wide) * (kernel_fraction(k, kernel) * sequence * head_size_factor(kernel, s) *
@@ -113,7 +120,8 @@ Seconds attention_backward_time(const GpuSpec& gpu, AttentionKernel kernel, cons
 }
 
 Seconds stream_time(const GpuSpec& gpu, Bytes bytes, int kernels) {
-  return bytes / (gpu.memory_bandwidth * gpu.kernels.memory_efficiency) + kernels * gpu.kernels.kernel_overhead;
+  return bytes / (gpu.memory_bandwidth * gpu.kernels.memory_efficiency) +
+         kernels * gpu.kernels.kernel_overhead;
 }
 
 }  // namespace runcast

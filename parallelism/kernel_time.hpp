@@ -17,7 +17,7 @@ namespace runcast {
 // C[m, n] = A[m, k] B[k, n], `groups` times (grouped GEMM: one per expert).
 struct Gemm {
   double m = 0, n = 0, k = 0, groups = 1;
-  bool experts = false;   // groups of unequal tokens: runs at KernelConstants::grouped_gemm
+  bool experts = false;  // groups of unequal tokens: runs at KernelConstants::grouped_gemm
   Flops flops() const { return Flops(2 * m * n * k * groups); }
 };
 
@@ -25,9 +25,9 @@ struct Gemm {
 Seconds gemm_time(const GpuSpec&, const Precision&, const Gemm&, bool accumulate);
 
 struct AttentionShape {
-  double tokens = 0;     // query tokens of this rank (micro-batch included)
-  double sequence = 0;   // keys that the last query sees
-  double heads = 0;      // of this rank
+  double tokens = 0;    // query tokens of this rank (micro-batch included)
+  double sequence = 0;  // keys that the last query sees
+  double heads = 0;     // of this rank
   double kv_heads = 0;
   double qk_dim = 0, v_dim = 0;
   double score_traffic = 1;  // standard attention: HBM traffic of scores over that of fused softmax kernels
@@ -35,7 +35,8 @@ struct AttentionShape {
 };
 Seconds attention_forward_time(const GpuSpec&, AttentionKernel, const AttentionShape&, const Precision& wide);
 // 2.5 x the forward's work (5 GEMMs for 2; the scores are computed again inside).
-Seconds attention_backward_time(const GpuSpec&, AttentionKernel, const AttentionShape&, const Precision& wide);
+Seconds attention_backward_time(const GpuSpec&, AttentionKernel, const AttentionShape&,
+                                const Precision& wide);
 
 Seconds stream_time(const GpuSpec&, Bytes, int kernels);
 

@@ -16,7 +16,8 @@ constexpr std::int64_t kMaxDegree = 1'000'000;
 int read_degree(Section& section, std::string_view key) {
   const std::int64_t degree = section.count(key, 1);
   if (degree >= 1 && degree <= kMaxDegree) return static_cast<int>(degree);
-  if (section.ok()) section.fail(key, fmt::format("{} must be between 1 and {}, not {}", key, kMaxDegree, degree));
+  if (section.ok())
+    section.fail(key, fmt::format("{} must be between 1 and {}, not {}", key, kMaxDegree, degree));
   return 1;
 }
 
@@ -53,11 +54,14 @@ void check_model(Section& section, const Layout& l, const Model& m, std::int64_t
     section.fail("context", fmt::format("sequence_length {} is not divisible into 2 x context = {} chunks",
                                         sequence, 2 * l.context));
   if (l.sequence_parallel && sequence % (static_cast<std::int64_t>(l.tensor) * l.context) != 0)
-    section.fail("sequence_parallel", fmt::format("sequence_length {} is not divisible by tensor x context = {}",
-                                                  sequence, l.tensor * l.context));
+    section.fail("sequence_parallel",
+                 fmt::format("sequence_length {} is not divisible by tensor x context = {}", sequence,
+                             l.tensor * l.context));
   if (l.context_method == "ulysses" && m.heads % (static_cast<std::int64_t>(l.tensor) * l.context) != 0)
-    section.fail("context_method", fmt::format("{} attention heads are not divisible by tensor x context = {}, as "
-                                               "ulysses needs", m.heads, l.tensor * l.context));
+    section.fail("context_method",
+                 fmt::format("{} attention heads are not divisible by tensor x context = {}, as "
+                             "ulysses needs",
+                             m.heads, l.tensor * l.context));
 }
 
 void check_experts(Section& section, const Layout& l, const Model& m) {
@@ -70,8 +74,9 @@ void check_experts(Section& section, const Layout& l, const Model& m) {
   check_divides(section, "expert", m.experts->count, "experts", l.expert);
   const int inside = l.tensor * l.context * l.data;
   if (inside % (l.expert * l.expert_tensor) != 0)
-    section.fail("expert", fmt::format("expert {} x expert_tensor {} does not divide tensor x context x data = {}",
-                                       l.expert, l.expert_tensor, inside));
+    section.fail("expert",
+                 fmt::format("expert {} x expert_tensor {} does not divide tensor x context x data = {}",
+                             l.expert, l.expert_tensor, inside));
 }
 
 }  // namespace
@@ -80,10 +85,14 @@ std::string_view name_of(Axis a) { return kAxes[static_cast<std::size_t>(a)]; }
 
 int Layout::degree(Axis a) const {
   switch (a) {
-    case Axis::tensor: return tensor;
-    case Axis::context: return context;
-    case Axis::pipeline: return pipeline;
-    case Axis::data: return data;
+    case Axis::tensor:
+      return tensor;
+    case Axis::context:
+      return context;
+    case Axis::pipeline:
+      return pipeline;
+    case Axis::data:
+      return data;
   }
   return 1;
 }
@@ -113,7 +122,8 @@ std::vector<RankId> Layout::group(Axis inner, Axis outer, int p) const {
   std::vector<RankId> members;
   const int base = rank(0, 0, p, 0).value;
   for (int o = 0; o < degree(outer); ++o)
-    for (int i = 0; i < degree(inner); ++i) members.push_back(RankId(base + o * stride(outer) + i * stride(inner)));
+    for (int i = 0; i < degree(inner); ++i)
+      members.push_back(RankId(base + o * stride(outer) + i * stride(inner)));
   std::sort(members.begin(), members.end());
   return members;
 }
@@ -139,14 +149,16 @@ Layout read_layout(Section section, const Model& model, std::int64_t gpus, std::
   if (!section.ok()) return l;
   const std::int64_t others = static_cast<std::int64_t>(l.tensor) * l.context * l.pipeline;
   if (others > gpus || gpus % others != 0) {
-    section.fail(fmt::format("tensor {} x context {} x pipeline {} = {} does not divide the cluster's {} GPUs",
-                             l.tensor, l.context, l.pipeline, others, gpus));
+    section.fail(
+        fmt::format("tensor {} x context {} x pipeline {} = {} does not divide the cluster's {} GPUs",
+                    l.tensor, l.context, l.pipeline, others, gpus));
     return l;
   }
   if (data && *data != gpus / others) {
-    section.fail("data", fmt::format("tensor {} x context {} x pipeline {} x data {} = {} is not the cluster's {} "
-                                     "GPUs; data must be {} (or auto)", l.tensor, l.context, l.pipeline, *data,
-                                     others * *data, gpus, gpus / others));
+    section.fail("data",
+                 fmt::format("tensor {} x context {} x pipeline {} x data {} = {} is not the cluster's {} "
+                             "GPUs; data must be {} (or auto)",
+                             l.tensor, l.context, l.pipeline, *data, others * *data, gpus, gpus / others));
     return l;
   }
   l.data = static_cast<int>(gpus / others);

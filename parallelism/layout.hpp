@@ -22,7 +22,7 @@ struct Layout {
   int tensor = 1;
   bool sequence_parallel = false;
   int context = 1;
-  std::string context_method = "allgather";   // allgather | ring | ulysses
+  std::string context_method = "allgather";  // allgather | ring | ulysses
   int pipeline = 1;
   int data = 1;
   int expert = 1;

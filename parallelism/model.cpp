@@ -51,14 +51,16 @@ Experts read_experts(Section section, std::int64_t layers) {
   if (section.ok() && e.top_k > e.count)
     section.fail("top_k", fmt::format("top_k {} is more than the {} experts", e.top_k, e.count));
   if (section.ok() && e.dense_layers > layers)
-    section.fail("dense_layers", fmt::format("dense_layers {} is more than the {} layers", e.dense_layers, layers));
+    section.fail("dense_layers",
+                 fmt::format("dense_layers {} is more than the {} layers", e.dense_layers, layers));
   return e;
 }
 
 void check_heads(Section& section, const Model& m) {
   if (!section.ok()) return;
   if (m.heads % m.kv_heads != 0)
-    section.fail("kv_heads", fmt::format("{} attention heads are not divisible by {} kv_heads", m.heads, m.kv_heads));
+    section.fail("kv_heads",
+                 fmt::format("{} attention heads are not divisible by {} kv_heads", m.heads, m.kv_heads));
 }
 
 // In doubles, which cannot overflow: what the exact counts below will come to, from above.
@@ -69,15 +71,16 @@ void check_size(Section& section, const Model& m) {
   double mlp = 3 * h * static_cast<double>(m.ffn), low_rank = 0;
   if (m.experts) {
     const Experts& e = *m.experts;
-    mlp += 3 * h * (static_cast<double>(e.count) * static_cast<double>(e.ffn) + static_cast<double>(e.shared_ffn));
+    mlp += 3 * h *
+           (static_cast<double>(e.count) * static_cast<double>(e.ffn) + static_cast<double>(e.shared_ffn));
   }
-  if (m.latent)
-    low_rank = static_cast<double>(m.latent->q_lora + m.latent->kv_lora) * (h + a * (qk + v));
+  if (m.latent) low_rank = static_cast<double>(m.latent->q_lora + m.latent->kv_lora) * (h + a * (qk + v));
   const double ends = 2 * h * static_cast<double>(m.vocabulary + m.positions);
   const double total = ends + static_cast<double>(m.layers) * (4 * h * a * (qk + v) + mlp + low_rank);
   if (total > kMaxParameters)
-    section.fail("layers", fmt::format("these dimensions make about {:.1e} parameters; at most {:.0e} are simulated",
-                                       total, kMaxParameters));
+    section.fail("layers",
+                 fmt::format("these dimensions make about {:.1e} parameters; at most {:.0e} are simulated",
+                             total, kMaxParameters));
 }
 
 }  // namespace
@@ -96,7 +99,8 @@ Model read_model(Section section, std::string_view name) {
   m.kv_heads = std::max<std::int64_t>(m.kv_heads, 1);
   const bool divides = m.heads > 0 && m.hidden % m.heads == 0;
   if (!section.has("head_dim") && section.ok() && !divides)
-    section.fail("heads", fmt::format("hidden {} is not divisible by {} heads; give head_dim", m.hidden, m.heads));
+    section.fail("heads",
+                 fmt::format("hidden {} is not divisible by {} heads; give head_dim", m.hidden, m.heads));
   m.head_dim = section.count("head_dim", divides ? m.hidden / m.heads : 1);
   if (section.ok() && (m.head_dim < 1 || m.head_dim > kMaxWidth))
     section.fail("head_dim", fmt::format("head_dim must be between 1 and {}, not {}", kMaxWidth, m.head_dim));
@@ -124,9 +128,9 @@ LayerParameters layer_parameters(const Model& m, bool moe_layer) {
     const LatentAttention& l = *m.latent;
     const std::int64_t qk = l.nope_dim + l.rope_dim;
     p.attention = (l.q_lora > 0 ? h * l.q_lora + l.q_lora * a * qk : h * a * qk)  // q_down, q_up
-                  + h * (l.kv_lora + l.rope_dim)                                 // kv_down with the rope key
-                  + l.kv_lora * a * (l.nope_dim + l.v_dim)                       // kv_up
-                  + a * l.v_dim * h;                                             // output
+                  + h * (l.kv_lora + l.rope_dim)                                  // kv_down with the rope key
+                  + l.kv_lora * a * (l.nope_dim + l.v_dim)                        // kv_up
+                  + a * l.v_dim * h;                                              // output
     p.norms = l.q_lora + l.kv_lora;
   } else {
     p.attention = h * (a + 2 * g) * d + a * d * h;
@@ -211,11 +215,15 @@ Flops training_flops_per_token(const Model& m, double s, FlopConvention conventi
   const double L = static_cast<double>(m.layers), h = static_cast<double>(m.hidden);
   const double ad = static_cast<double>(m.heads * m.head_dim), V = static_cast<double>(m.vocabulary);
   switch (convention) {
-    case FlopConvention::six_n: return Flops(6 * n);
-    case FlopConvention::palm: return Flops(6 * n + 12 * L * ad * s);
-    case FlopConvention::megatron_2021: return Flops(72 * L * h * h * (1 + s / (6 * h) + V / (12 * h * L)));
+    case FlopConvention::six_n:
+      return Flops(6 * n);
+    case FlopConvention::palm:
+      return Flops(6 * n + 12 * L * ad * s);
+    case FlopConvention::megatron_2021:
+      return Flops(72 * L * h * h * (1 + s / (6 * h) + V / (12 * h * L)));
     case FlopConvention::exact:
-    case FlopConvention::exact_full: break;
+    case FlopConvention::exact_full:
+      break;
   }
   const double moe_layers = m.experts ? L - static_cast<double>(m.experts->dense_layers) : 0;
   const LayerFlops dense = layer_forward_flops(m, false, 1, s), moe = layer_forward_flops(m, true, 1, s);

@@ -27,10 +27,10 @@ struct LatentAttention {  // MLA; q_lora = 0: the query is projected directly
 };
 
 struct Experts {
-  std::int64_t count = 0;       // routed experts of a layer
+  std::int64_t count = 0;  // routed experts of a layer
   std::int64_t top_k = 0;
-  std::int64_t ffn = 0;         // of one routed expert
-  std::int64_t shared_ffn = 0;  // of all shared experts of a layer together
+  std::int64_t ffn = 0;           // of one routed expert
+  std::int64_t shared_ffn = 0;    // of all shared experts of a layer together
   std::int64_t dense_layers = 0;  // leading layers without experts
 };
 
@@ -38,16 +38,16 @@ struct Model {
   std::string name;
   std::int64_t layers = 0;
   std::int64_t hidden = 0;
-  std::int64_t ffn = 0;         // of the dense layers
+  std::int64_t ffn = 0;  // of the dense layers
   std::int64_t heads = 0;
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
   std::int64_t vocabulary = 0;
-  std::int64_t positions = 0;   // learned position embeddings; 0 = rotary or none
+  std::int64_t positions = 0;  // learned position embeddings; 0 = rotary or none
   Activation activation = Activation::swiglu;
   bool tied_embeddings = false;
-  bool biases = false;          // on linear layers, with LayerNorm's shift (GPT)
-  bool dropout = false;         // masks are kept for the backward pass (GPT)
+  bool biases = false;   // on linear layers, with LayerNorm's shift (GPT)
+  bool dropout = false;  // masks are kept for the backward pass (GPT)
   std::optional<LatentAttention> latent;
   std::optional<Experts> experts;
 
@@ -65,8 +65,8 @@ Model read_model(Section section, std::string_view name);
 // ---- parameters -----------------------------------------------------------------------------------------
 
 struct LayerParameters {
-  std::int64_t attention = 0;       // projections
-  std::int64_t mlp = 0;             // dense MLP, or the shared experts
+  std::int64_t attention = 0;  // projections
+  std::int64_t mlp = 0;        // dense MLP, or the shared experts
   std::int64_t router = 0;
   std::int64_t routed_experts = 0;  // all of them
   std::int64_t norms = 0;
@@ -78,7 +78,7 @@ struct ParameterCount {
   std::int64_t embedding = 0, positions = 0, head = 0, final_norm = 0;
   std::int64_t layers = 0;
   std::int64_t total = 0;
-  std::int64_t active = 0;   // routed experts counted top_k of count
+  std::int64_t active = 0;  // routed experts counted top_k of count
 };
 ParameterCount count_parameters(const Model&);
 

@@ -8,7 +8,8 @@ namespace runcast {
 
 namespace {
 
-constexpr double kBackwardTraffic = 1.7;  // streaming bytes of backward over forward [accuracy study; physics 3.1: 5/3]
+constexpr double kBackwardTraffic =
+    1.7;  // streaming bytes of backward over forward [accuracy study; physics 3.1: 5/3]
 
 Operator stream(std::string_view name, double bytes, int kernels = 1) {
   Operator op;
@@ -52,7 +53,7 @@ enum class Split { none, column, row };
 
 struct Linear {
   std::string_view name, input_gradient, weight_gradient;
-  Gemm shape;          // forward: [T, N] = [T, K] x [K, N], per rank
+  Gemm shape;  // forward: [T, N] = [T, K] x [K, N], per rank
   Split split = Split::none;
   bool wide = false;
 };
@@ -83,14 +84,16 @@ class Writer {
   void add_linear(const Linear& linear, bool recomputed = false) {
     const std::size_t before = out_.forward.size();
     if (linear.split == Split::column && sp_)
-      push_forward(communicate("gather input", CommunicationGroup::tensor, Collective::all_gather, full_hidden_));
+      push_forward(
+          communicate("gather input", CommunicationGroup::tensor, Collective::all_gather, full_hidden_));
     add_cast(linear.shape.m * linear.shape.k, linear.wide);
     push_forward(gemm(linear.name, linear.shape, linear.wide));
     if (linear.split == Split::row && tp_ > 1)
       push_forward(communicate("reduce output", CommunicationGroup::tensor,
                                sp_ ? Collective::reduce_scatter : Collective::all_reduce, full_hidden_));
-    if (recomputed) out_.recompute.insert(out_.recompute.end(), out_.forward.begin() + static_cast<long>(before),
-                                          out_.forward.end());
+    if (recomputed)
+      out_.recompute.insert(out_.recompute.end(), out_.forward.begin() + static_cast<long>(before),
+                            out_.forward.end());
     backward_.push_back(linear_backward(linear));
   }
 
@@ -114,8 +117,8 @@ class Writer {
   }
 
   // A collective of the forward pass and its mirror in the backward pass.
-  void add_collective(std::string_view name, CommunicationGroup group, Collective forward, Collective backward,
-                      double bytes) {
+  void add_collective(std::string_view name, CommunicationGroup group, Collective forward,
+                      Collective backward, double bytes) {
     push_forward(communicate(name, group, forward, bytes));
     backward_.push_back({communicate(name, group, backward, bytes)});
   }
@@ -144,7 +147,8 @@ class Writer {
   OperatorList linear_backward(const Linear& linear) const {
     OperatorList list;
     const Gemm& f = linear.shape;
-    const double cast_size = linear.wide ? 0 : cast_bytes(*s_.training->precision, s_.training->fp8_recipe) * f.m * f.n;
+    const double cast_size =
+        linear.wide ? 0 : cast_bytes(*s_.training->precision, s_.training->fp8_recipe) * f.m * f.n;
     if (linear.split == Split::row && sp_)
       list.push_back(communicate("gather output gradient", CommunicationGroup::tensor, Collective::all_gather,
                                  full_hidden_));
@@ -183,12 +187,13 @@ class Writer {
         list.push_back(part[i]);
       }
     for (std::size_t i = base; i < list.size(); ++i)
-      if (list[i].hides_behind >= 0) list[i].hides_behind = place[static_cast<std::size_t>(list[i].hides_behind)];
+      if (list[i].hides_behind >= 0)
+        list[i].hides_behind = place[static_cast<std::size_t>(list[i].hides_behind)];
   }
 
   const StepShape& s_;
   LayerOperators& out_;
-  std::vector<OperatorList> backward_;   // by forward part
+  std::vector<OperatorList> backward_;  // by forward part
   int tp_ = 1;
   bool sp_ = false;
   double tokens_ = 0, full_hidden_ = 0;
@@ -219,13 +224,24 @@ void add_projections(Writer& w, const StepShape& s) {
     } else {
       w.add_linear({"query", "query dX", "query dW", {T, qk, h}, Split::column, false});
     }
-    w.add_linear({"kv down", "kv down dX", "kv down dW", {ts, kl + static_cast<double>(l.rope_dim), h}, Split::none, false});
-    w.add_linear({"kv up", "kv up dX", "kv up dW", {T, w.per_tensor(m.heads * (l.nope_dim + l.v_dim)), kl}, Split::none, false});
+    w.add_linear({"kv down",
+                  "kv down dX",
+                  "kv down dW",
+                  {ts, kl + static_cast<double>(l.rope_dim), h},
+                  Split::none,
+                  false});
+    w.add_linear({"kv up",
+                  "kv up dX",
+                  "kv up dW",
+                  {T, w.per_tensor(m.heads * (l.nope_dim + l.v_dim)), kl},
+                  Split::none,
+                  false});
     w.add_stream("latent norms", 4 * ts * (kl + static_cast<double>(l.q_lora)), 2);
     w.add_stream("rotary", 6 * T * (2 * qk + w.per_tensor(m.heads * l.v_dim)), 3);
     return;
   }
-  const double width = w.per_tensor(m.heads * m.head_dim) + 2 * local_kv_heads(s) * static_cast<double>(m.head_dim);
+  const double width =
+      w.per_tensor(m.heads * m.head_dim) + 2 * local_kv_heads(s) * static_cast<double>(m.head_dim);
   w.add_linear({"qkv", "qkv dX", "qkv dW", {T, width, h}, Split::column, false});
   w.add_stream("rotary", 6 * T * width, 2);
 }
@@ -246,7 +262,8 @@ void add_attention_block(Writer& w, const StepShape& s) {
   if (s.layout->context > 1 && s.layout->context_method != "ulysses")
     w.add_collective("gather keys and values", CommunicationGroup::context, Collective::all_gather,
                      Collective::reduce_scatter, context_bytes(s, T));
-  const double qkv = 2 * T * (w.per_tensor(m.heads) + 2 * local_kv_heads(s)) * static_cast<double>(m.head_dim);
+  const double qkv =
+      2 * T * (w.per_tensor(m.heads) + 2 * local_kv_heads(s)) * static_cast<double>(m.head_dim);
   if (s.layout->context > 1 && s.layout->context_method == "ulysses")
     w.add_collective("sequence to heads", CommunicationGroup::context, Collective::all_to_all,
                      Collective::all_to_all, qkv);
@@ -261,12 +278,17 @@ void add_attention_block(Writer& w, const StepShape& s) {
   w.add_attention(shape, recomputes(s, "attention_core"));
   // Ring: each step's output is rescaled into an fp32 sum (read 4 + 2 B, write 4 B an element).
   if (s.layout->context > 1 && s.layout->context_method == "ring")
-    w.add_stream("ring correction", 10 * (s.layout->context - 1) * T * shape.heads * shape.v_dim, s.layout->context);
+    w.add_stream("ring correction", 10 * (s.layout->context - 1) * T * shape.heads * shape.v_dim,
+                 s.layout->context);
   if (s.layout->context > 1 && s.layout->context_method == "ulysses")
     w.add_collective("heads to sequence", CommunicationGroup::context, Collective::all_to_all,
                      Collective::all_to_all, 2 * T * w.per_tensor(m.heads * m.value_dim()));
-  w.add_linear({"projection", "projection dX", "projection dW",
-                {T, h, w.per_tensor(m.heads * m.value_dim())}, Split::row, false});
+  w.add_linear({"projection",
+                "projection dX",
+                "projection dW",
+                {T, h, w.per_tensor(m.heads * m.value_dim())},
+                Split::row,
+                false});
   w.add_stream("attention residual", (m.dropout ? 7 : 6) * ts * h, 1);
 }
 
@@ -274,7 +296,8 @@ void add_dense_mlp(Writer& w, const StepShape& s, std::int64_t ffn) {
   const Model& m = *s.model;
   const double T = w.tokens(), h = static_cast<double>(m.hidden), f = w.per_tensor(ffn);
   const double in = m.mlp_matrices() - 1;
-  w.add_linear({"mlp up", "mlp up dX", "mlp up dW", {T, in * f, h}, Split::column, false}, recomputes(s, "mlp_up"));
+  w.add_linear({"mlp up", "mlp up dX", "mlp up dW", {T, in * f, h}, Split::column, false},
+               recomputes(s, "mlp_up"));
   w.add_stream("activation", 2 * (in + 1) * T * f, 1, recomputes(s, "mlp_activation"));
   w.add_linear({"mlp down", "mlp down dX", "mlp down dW", {T, h, f}, Split::row, false});
 }
@@ -287,7 +310,8 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
   const double rows = ts * k * l.expert_tensor;  // after dispatch and gathering, evenly loaded
   const double local = static_cast<double>(e.count) / l.expert;
   const double f = static_cast<double>(e.ffn) / l.expert_tensor, in = m.mlp_matrices() - 1;
-  w.add_linear({"router", "router dX", "router dW", {ts, static_cast<double>(e.count), h}, Split::none, true});
+  w.add_linear(
+      {"router", "router dX", "router dW", {ts, static_cast<double>(e.count), h}, Split::none, true});
   w.add_permute("top-k and permutation", 4 * ts * k * h, 4);
   if (l.expert > 1)
     w.add_collective("dispatch", CommunicationGroup::expert, Collective::all_to_all, Collective::all_to_all,
@@ -295,9 +319,19 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
   if (l.expert_tensor > 1)
     w.add_collective("gather tokens", CommunicationGroup::expert_tensor, Collective::all_gather,
                      Collective::reduce_scatter, 2 * rows * h);
-  w.add_linear({"experts up", "experts up dX", "experts up dW", {rows / local, in * f, h, local, true}, Split::none, false});
+  w.add_linear({"experts up",
+                "experts up dX",
+                "experts up dW",
+                {rows / local, in * f, h, local, true},
+                Split::none,
+                false});
   w.add_stream("expert activation", 2 * (in + 1) * rows * f, 1, recomputes(s, "mlp_activation"));
-  w.add_linear({"experts down", "experts down dX", "experts down dW", {rows / local, h, f, local, true}, Split::none, false});
+  w.add_linear({"experts down",
+                "experts down dX",
+                "experts down dW",
+                {rows / local, h, f, local, true},
+                Split::none,
+                false});
   if (l.expert_tensor > 1)
     w.add_collective("reduce tokens", CommunicationGroup::expert_tensor, Collective::reduce_scatter,
                      Collective::all_gather, 2 * rows * h);
@@ -316,15 +350,20 @@ std::string_view name_of(CommunicationGroup g) {
 }
 
 double StepShape::tokens() const {
-  return static_cast<double>(training->micro_batch) * static_cast<double>(training->sequence_length) / layout->context;
+  return static_cast<double>(training->micro_batch) * static_cast<double>(training->sequence_length) /
+         layout->context;
 }
 
 Flops Operator::flops() const {
   switch (kind) {
-    case OperatorKind::gemm: return gemm.flops();
-    case OperatorKind::attention_forward: return attention.forward_flops();
-    case OperatorKind::attention_backward: return 2 * attention.forward_flops();  // the inner recompute not counted
-    default: return Flops(0);
+    case OperatorKind::gemm:
+      return gemm.flops();
+    case OperatorKind::attention_forward:
+      return attention.forward_flops();
+    case OperatorKind::attention_backward:
+      return 2 * attention.forward_flops();  // the inner recompute not counted
+    default:
+      return Flops(0);
   }
 }
 

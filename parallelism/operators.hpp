@@ -33,7 +33,7 @@ struct Operator {
   bool is_cast = false;          // stream: a cast to a narrow format
   bool is_permute = false;       // stream: a gather or scatter of tokens by expert
   int kernels = 1;
-  CommunicationGroup group = CommunicationGroup::tensor;   // kind collective
+  CommunicationGroup group = CommunicationGroup::tensor;  // kind collective
   Collective collective = Collective::all_gather;
   // collective: runs beside this GEMM of the same list (its index); -1 = exposed where it stands.
   int hides_behind = -1;
@@ -54,7 +54,7 @@ struct StepShape {
   const Layout* layout = nullptr;
   const TrainingSpec* training = nullptr;
   const SoftwareProfile* profile = nullptr;
-  double tokens() const;         // T
+  double tokens() const;  // T
 };
 
 LayerOperators layer_operators(const StepShape&, bool moe_layer);

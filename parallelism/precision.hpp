@@ -16,11 +16,12 @@ struct Precision {
   std::string_view name;
   double ByFormat<double>::*gemm_efficiency;
   FlopRate ByFormat<FlopRate>::*peak;
-  FlopRate ByFormat<FlopRate>::*fallback_peak;  // for GPUs without the units (V100 has fp16 but no bf16); null = none
-  double gemm_element;   // bytes of a GEMM input
-  bool narrow;           // below 16 bits: inputs are cast, head / router / attention core stay 16-bit
-  double weight_bytes;   // of the model copy that the forward pass reads
-  double master_bytes;   // fp32 master weights kept beside it; 0 when the copy is itself fp32
+  FlopRate ByFormat<FlopRate>::*
+      fallback_peak;    // for GPUs without the units (V100 has fp16 but no bf16); null = none
+  double gemm_element;  // bytes of a GEMM input
+  bool narrow;          // below 16 bits: inputs are cast, head / router / attention core stay 16-bit
+  double weight_bytes;  // of the model copy that the forward pass reads
+  double master_bytes;  // fp32 master weights kept beside it; 0 when the copy is itself fp32
 };
 
 std::span<const Precision> precisions();

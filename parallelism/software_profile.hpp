@@ -14,7 +14,7 @@ enum class AttentionKernel { standard, flash2, cudnn, triton, cudnn8 };
 
 // How the weight gradients of a micro-batch join those of the others.
 enum class GradientAccumulation {
-  fused,     // added into fp32 main gradients by the GEMM's epilogue (Megatron's gradient accumulation fusion)
+  fused,  // added into fp32 main gradients by the GEMM's epilogue (Megatron's gradient accumulation fusion)
   separate,  // written in 16 bits, then added by a kernel of their own
   sharded,   // reduced over the data-parallel group at once; only the shard is added (FSDP)
 };
@@ -32,17 +32,17 @@ struct SoftwareProfile {
   double reduce_bytes = 4;             // gradient element on the wire
   double gather_bytes = 2;             // parameter element on the wire
   GradientAccumulation accumulation = GradientAccumulation::fused;
-  bool overlap_data = true;            // gradient reduction and parameter gather behind compute
-  bool overlap_parameters = true;      // parameter gather behind the next forward
-  Seconds owner_overhead{0};           // parameters broadcast owner after owner: fixed time of each; 0 = all-gather
-  bool overlap_tensor = false;         // user buffers, async TP
-  double tensor_exposed = 0.35;        // share of tensor-parallel time that stays exposed when overlapped
-  double context_hidden = 0.7;         // share of attention time that can hide ring context exchange
-  bool overlap_p2p_flat = false;       // p2p behind compute without interleaving
+  bool overlap_data = true;        // gradient reduction and parameter gather behind compute
+  bool overlap_parameters = true;  // parameter gather behind the next forward
+  Seconds owner_overhead{0};     // parameters broadcast owner after owner: fixed time of each; 0 = all-gather
+  bool overlap_tensor = false;   // user buffers, async TP
+  double tensor_exposed = 0.35;  // share of tensor-parallel time that stays exposed when overlapped
+  double context_hidden = 0.7;   // share of attention time that can hide ring context exchange
+  bool overlap_p2p_flat = false;  // p2p behind compute without interleaving
   bool overlap_p2p_interleaved = true;
-  double bucket_parameters = 40e6;     // least parameters of a data-parallel bucket
-  Seconds collective_launch{10e-6};    // fixed time of one collective
-  std::string sharding = "zero1";      // defaults of training.* where a scenario is silent
+  double bucket_parameters = 40e6;   // least parameters of a data-parallel bucket
+  Seconds collective_launch{10e-6};  // fixed time of one collective
+  std::string sharding = "zero1";    // defaults of training.* where a scenario is silent
   std::string recompute = "none";
 };
 

@@ -8,7 +8,7 @@ namespace runcast {
 
 namespace {
 
-struct RankShare {   // parameters of one layer on one rank
+struct RankShare {  // parameters of one layer on one rank
   double dense = 0, expert = 0;
 };
 
@@ -58,7 +58,9 @@ class Pricer {
   }
 
   Seconds host_time(double factor) const { return s_.profile->host_per_layer * (graph_share() * factor); }
-  Seconds moe_host_time(double factor) const { return s_.profile->host_per_moe_layer * (graph_share() * factor); }
+  Seconds moe_host_time(double factor) const {
+    return s_.profile->host_per_moe_layer * (graph_share() * factor);
+  }
 
  private:
   // Share of the kernels that the host still issues one by one.
@@ -72,16 +74,22 @@ class Pricer {
   }
 
   Seconds kernel_time(const Operator& op) const {
-    const AttentionKernel attention = s_.training->flash_attention
-        ? (s_.profile->attention == AttentionKernel::standard ? AttentionKernel::flash2 : s_.profile->attention)
-        : AttentionKernel::standard;
+    const AttentionKernel attention =
+        s_.training->flash_attention
+            ? (s_.profile->attention == AttentionKernel::standard ? AttentionKernel::flash2
+                                                                  : s_.profile->attention)
+            : AttentionKernel::standard;
     switch (op.kind) {
       case OperatorKind::gemm:
         return gemm_time(gpu_, op.wide ? wide() : *s_.training->precision, op.gemm, op.accumulate);
-      case OperatorKind::attention_forward: return attention_forward_time(gpu_, attention, op.attention, wide());
-      case OperatorKind::attention_backward: return attention_backward_time(gpu_, attention, op.attention, wide());
-      case OperatorKind::stream: return stream_time(gpu_, op.bytes * traffic(op), op.kernels);
-      case OperatorKind::collective: break;
+      case OperatorKind::attention_forward:
+        return attention_forward_time(gpu_, attention, op.attention, wide());
+      case OperatorKind::attention_backward:
+        return attention_backward_time(gpu_, attention, op.attention, wide());
+      case OperatorKind::stream:
+        return stream_time(gpu_, op.bytes * traffic(op), op.kernels);
+      case OperatorKind::collective:
+        break;
     }
     return Seconds(0);
   }
@@ -138,11 +146,15 @@ class Pricer {
 
   static Seconds& part_of(PassCost& cost, CommunicationGroup group) {
     switch (group) {
-      case CommunicationGroup::tensor: return cost.tensor;
-      case CommunicationGroup::context: return cost.context;
+      case CommunicationGroup::tensor:
+        return cost.tensor;
+      case CommunicationGroup::context:
+        return cost.context;
       case CommunicationGroup::expert:
-      case CommunicationGroup::expert_tensor: return cost.expert;
-      default: return cost.data;
+      case CommunicationGroup::expert_tensor:
+        return cost.expert;
+      default:
+        return cost.data;
     }
   }
 
@@ -159,8 +171,8 @@ class Pricer {
 };
 
 // One layer's (or the embedding's, or the head's) passes.
-StageCost price_part(const Pricer& pricer, const LayerOperators& ops, Seconds forward_host, double backward_factor,
-                     bool recompute, bool split) {
+StageCost price_part(const Pricer& pricer, const LayerOperators& ops, Seconds forward_host,
+                     double backward_factor, bool recompute, bool split) {
   StageCost part;
   part.forward = pricer.price(ops.forward, forward_host, true);
   const Seconds backward_host = forward_host * backward_factor;
@@ -195,17 +207,22 @@ void shard_pass(StagePass& pass, double layers, Seconds layer, Seconds gather, S
   const Seconds overlapped = overlap ? std::min(each, layer) : Seconds(0);
   const Seconds slowed = layer + overlapped * slowdown;
   const Seconds exposed_each = overlap ? std::max(Seconds(0), each - slowed) : each;
-  const Seconds first = gather, last = reduce;  // nothing runs before the first gather and after the last reduce
+  const Seconds first = gather,
+                last = reduce;  // nothing runs before the first gather and after the last reduce
   const Seconds exposed = first + last + (layers - 1) * exposed_each;
   pass.cost.data += exposed + layers * overlapped * slowdown;
   const double total = layers * each.value;
   const double share = total > 0 ? std::min(1.0, exposed.value / total) : 0;
   if (gather.value > 0)
-    record(pass.communication, {CommunicationGroup::data, Collective::all_gather, layers, layers * gathered,
-                                layers * gather, layers * gather * share}, 1);
+    record(pass.communication,
+           {CommunicationGroup::data, Collective::all_gather, layers, layers * gathered, layers * gather,
+            layers * gather * share},
+           1);
   if (reduce.value > 0)
-    record(pass.communication, {CommunicationGroup::data, Collective::reduce_scatter, layers, layers * reduced,
-                                layers * reduce, layers * reduce * share}, 1);
+    record(pass.communication,
+           {CommunicationGroup::data, Collective::reduce_scatter, layers, layers * reduced, layers * reduce,
+            layers * reduce * share},
+           1);
 }
 
 void add_sharding(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups,
@@ -216,29 +233,33 @@ void add_sharding(StageCost& stage, const StepShape& s, const Network& network, 
   const Seconds launch = profile.collective_launch;
   const Bytes dense(share.dense * profile.reduce_bytes), expert(share.expert * profile.reduce_bytes);
   const Bytes reduced = dense + expert, gathered((share.dense + share.expert) * profile.gather_bytes);
-  Seconds gather = parameter_gather(network, profile, Bytes(share.dense * profile.gather_bytes), groups.shard);
+  Seconds gather =
+      parameter_gather(network, profile, Bytes(share.dense * profile.gather_bytes), groups.shard);
   Seconds reduce = network.collective(Collective::reduce_scatter, dense, groups.shard, launch).time;
-  if (share.expert > 0) {   // experts are sharded over their own replicas
-    gather += parameter_gather(network, profile, Bytes(share.expert * profile.gather_bytes), groups.expert_data);
+  if (share.expert > 0) {  // experts are sharded over their own replicas
+    gather +=
+        parameter_gather(network, profile, Bytes(share.expert * profile.gather_bytes), groups.expert_data);
     reduce += network.collective(Collective::reduce_scatter, expert, groups.expert_data, launch).time;
   }
   if (groups.copies.ranks > 1)
-    reduce += network.collective(Collective::all_reduce, dense / groups.shard.ranks, groups.copies, launch).time;
+    reduce +=
+        network.collective(Collective::all_reduce, dense / groups.shard.ranks, groups.copies, launch).time;
   const double slowdown = network.fabric().node().gpu.kernels.overlap_slowdown * groups.data_share;
   const auto add = [&](StagePass& pass, const StagePass& one, Seconds gathering, Seconds reducing) {
-    shard_pass(pass, layers, one.cost.total(), gathering, reducing, gathered, reduced, slowdown, s.training->overlap.data);
+    shard_pass(pass, layers, one.cost.total(), gathering, reducing, gathered, reduced, slowdown,
+               s.training->overlap.data);
   };
   add(stage.forward, layer.forward, gather, Seconds(0));
   add(stage.backward, layer.backward, gather, reduce);
   if (!split) return;
-  add(stage.input_gradient, layer.input_gradient, gather, Seconds(0));  // dX = dY W needs the parameters,
+  add(stage.input_gradient, layer.input_gradient, gather, Seconds(0));    // dX = dY W needs the parameters,
   add(stage.weight_gradient, layer.weight_gradient, Seconds(0), reduce);  // dW = X dY makes the gradients
 }
 
 // Embedding and head belong to FSDP's root unit: the embedding's gather opens the step and its reduction ends it;
 // the head's run beside layers.
-void shard_table(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups, bool exposed,
-                 bool split) {
+void shard_table(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups,
+                 bool exposed, bool split) {
   if (groups.shard.ranks < 2) return;
   const SoftwareProfile& profile = *s.profile;
   const double table = static_cast<double>(s.model->vocabulary * s.model->hidden) / s.layout->tensor;
@@ -247,7 +268,8 @@ void shard_table(StageCost& stage, const StepShape& s, const Network& network, c
   const Seconds reduce =
       network.collective(Collective::reduce_scatter, reduced, groups.shard, profile.collective_launch).time;
   const double share = exposed || !s.training->overlap.data
-                           ? 1 : network.fabric().node().gpu.kernels.overlap_slowdown * groups.data_share;
+                           ? 1
+                           : network.fabric().node().gpu.kernels.overlap_slowdown * groups.data_share;
   StagePass& last = split ? stage.weight_gradient : stage.backward;
   stage.forward.cost.data += gather * share;
   last.cost.data += reduce * share;
@@ -259,7 +281,8 @@ void shard_table(StageCost& stage, const StepShape& s, const Network& network, c
 
 }  // namespace
 
-Seconds parameter_gather(const Network& network, const SoftwareProfile& profile, Bytes size, const GroupLinks& group) {
+Seconds parameter_gather(const Network& network, const SoftwareProfile& profile, Bytes size,
+                         const GroupLinks& group) {
   if (group.ranks < 2) return Seconds(0);
   return network.collective(Collective::all_gather, size, group, profile.collective_launch).time +
          group.ranks * profile.owner_overhead;
@@ -333,11 +356,16 @@ double link_share(const GroupLinks& links) {
 
 const GroupLinks& GroupTable::operator[](CommunicationGroup g) const {
   switch (g) {
-    case CommunicationGroup::tensor: return tensor;
-    case CommunicationGroup::context: return context;
-    case CommunicationGroup::expert: return expert;
-    case CommunicationGroup::expert_tensor: return expert_tensor;
-    default: return data;
+    case CommunicationGroup::tensor:
+      return tensor;
+    case CommunicationGroup::context:
+      return context;
+    case CommunicationGroup::expert:
+      return expert;
+    case CommunicationGroup::expert_tensor:
+      return expert_tensor;
+    default:
+      return data;
   }
 }
 
@@ -356,7 +384,8 @@ std::vector<StageCost> stage_costs(const StepShape& s, const ScheduleSpec& sched
     layer[moe][0] = price_part(pricer, ops, host, back, false, split);
     layer[moe][1] = price_part(pricer, ops, host, back, recompute, split);
   }
-  const StageCost embedding = price_part(pricer, embedding_operators(s), pricer.host_time(0.1), back, false, split);
+  const StageCost embedding =
+      price_part(pricer, embedding_operators(s), pricer.host_time(0.1), back, false, split);
   const StageCost head = price_part(pricer, head_operators(s), pricer.host_time(0.2), back, false, split);
   const std::size_t stages = schedule.stage_layers.size();
   std::vector<StageCost> costs(stages);
@@ -376,7 +405,8 @@ std::vector<StageCost> stage_costs(const StepShape& s, const ScheduleSpec& sched
       add_sharding(costs[stage], s, network, groups, layer[0][recompute ? 1 : 0], dense, false, split);
       add_sharding(costs[stage], s, network, groups, layer[1][recompute ? 1 : 0], experts, true, split);
     }
-    if (s.training->sharding.shards_parameters() && stage == 0) shard_table(costs[stage], s, network, groups, true, split);
+    if (s.training->sharding.shards_parameters() && stage == 0)
+      shard_table(costs[stage], s, network, groups, true, split);
     if (s.training->sharding.shards_parameters() && stage + 1 == stages && !s.model->tied_embeddings)
       shard_table(costs[stage], s, network, groups, false, split);
     if (stage == 0) add_stage(costs[stage], embedding, 1);

@@ -28,13 +28,13 @@ struct CommunicationUse {
   CommunicationGroup group = CommunicationGroup::tensor;
   Collective collective = Collective::all_gather;
   double count = 0;
-  Bytes bytes;          // sum of full tensors S
+  Bytes bytes;  // sum of full tensors S
   Seconds time, exposed;
 };
 
 struct StagePass {
   PassCost cost;
-  Flops model_flops, hardware_flops;   // of this rank; hardware counts recomputation
+  Flops model_flops, hardware_flops;  // of this rank; hardware counts recomputation
   std::vector<CommunicationUse> communication;
   void add(const StagePass&, double times);
 };
@@ -46,9 +46,10 @@ struct StageCost {
 
 // The groups of the representative rank, priced once.
 struct GroupTable {
-  GroupLinks tensor, context, expert, expert_tensor, data, shard, expert_data, copies;   // data: data x context; shard: ranks that share one copy;
-                            // expert_data: replicas of an expert; copies: one rank of each shard group
-  double data_share = 0;    // speed of the data group's link against NVLink: how much it slows compute
+  GroupLinks tensor, context, expert, expert_tensor, data, shard, expert_data,
+      copies;             // data: data x context; shard: ranks that share one copy;
+                          // expert_data: replicas of an expert; copies: one rank of each shard group
+  double data_share = 0;  // speed of the data group's link against NVLink: how much it slows compute
   static GroupTable of(const Network&, const Layout&, const Sharding&);
   const GroupLinks& operator[](CommunicationGroup) const;
 };

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 2> kAttention = {"flash", "standard"};
 constexpr std::array<std::string_view, 3> kRecomputes = {"none", "selective", "full"};
 constexpr std::array<std::string_view, 3> kGraphs = {"none", "partial", "full"};
 constexpr std::array<std::string_view, 2> kDispatchers = {"alltoall", "deepep"};
-constexpr std::array<std::string_view, 7> kOptimizers = {"adamw",     "adamw_8bit", "adamw_4bit", "adafactor",
+constexpr std::array<std::string_view, 7> kOptimizers = {"adamw",   "adamw_8bit", "adamw_4bit", "adafactor",
                                                          "shampoo", "muon",       "sgd"};
 constexpr std::int64_t kMaxSequence = 1'000'000'000, kMaxBatch = 1'000'000'000;
 
@@ -35,8 +35,9 @@ std::int64_t positive(Section& s, std::string_view key, std::int64_t value, std:
 }
 
 Recompute::Kind kind_of(std::string_view word) {
-  return word == "full" ? Recompute::Kind::full
-         : word == "selective" ? Recompute::Kind::selective : Recompute::Kind::none;
+  return word == "full"        ? Recompute::Kind::full
+         : word == "selective" ? Recompute::Kind::selective
+                               : Recompute::Kind::none;
 }
 
 Recompute read_recompute(Section& s, const SoftwareProfile& profile) {
@@ -88,7 +89,8 @@ Overlap read_overlap(Section s, const SoftwareProfile& profile) {
 
 DataLoading read_data_loading(Section s) {
   DataLoading d;
-  d.workers_per_gpu = positive(s, "workers_per_gpu", s.count("workers_per_gpu", d.workers_per_gpu), 1'000'000);
+  d.workers_per_gpu =
+      positive(s, "workers_per_gpu", s.count("workers_per_gpu", d.workers_per_gpu), 1'000'000);
   d.time_per_sample = s.seconds("time_per_sample", d.time_per_sample);
   return d;
 }
@@ -116,9 +118,10 @@ std::vector<std::int64_t> read_stage_layers(Section& s, std::int64_t layers, std
     std::vector<std::int64_t> given = s.counts("stage_layers");
     const std::int64_t sum = std::accumulate(given.begin(), given.end(), std::int64_t{0});
     if (s.ok() && (given.size() != static_cast<std::size_t>(stages) || sum != layers))
-      s.fail("stage_layers", fmt::format("stage_layers has {} entries that sum to {}; needed: {} entries (pipeline x "
-                                         "virtual_stages) that sum to the model's {} layers",
-                                         given.size(), sum, stages, layers));
+      s.fail("stage_layers",
+             fmt::format("stage_layers has {} entries that sum to {}; needed: {} entries (pipeline x "
+                         "virtual_stages) that sum to the model's {} layers",
+                         given.size(), sum, stages, layers));
     return given.size() == even.size() ? given : even;
   }
   const auto first = s.count_or_word("first_stage_layers", "auto");
@@ -131,8 +134,9 @@ std::vector<std::int64_t> read_stage_layers(Section& s, std::int64_t layers, std
   const std::int64_t fixed = (first ? *first : 0) + (last ? *last : 0);
   const std::int64_t middle = stages - (first ? 1 : 0) - (last ? 1 : 0);
   if (fixed > layers || (layers - fixed) % middle != 0) {
-    s.fail(first ? "first_stage_layers" : "last_stage_layers",
-           fmt::format("the {} layers left for {} other stages do not divide evenly", layers - fixed, middle));
+    s.fail(
+        first ? "first_stage_layers" : "last_stage_layers",
+        fmt::format("the {} layers left for {} other stages do not divide evenly", layers - fixed, middle));
     return even;
   }
   std::fill(even.begin(), even.end(), (layers - fixed) / middle);
@@ -146,7 +150,8 @@ int read_virtual_stages(Section& s, std::string_view schedule, const Layout& lay
   const auto given = s.count_or_word("virtual_stages", "auto");
   if (v_shaped) {
     if (given && *given != 1 && *given != 2)
-      s.fail("virtual_stages", fmt::format("{} has 2 chunks a rank; virtual_stages must be 1, 2 or auto", schedule));
+      s.fail("virtual_stages",
+             fmt::format("{} has 2 chunks a rank; virtual_stages must be 1, 2 or auto", schedule));
     return 2;
   }
   if (schedule != "interleaved_1f1b") {
@@ -156,8 +161,10 @@ int read_virtual_stages(Section& s, std::string_view schedule, const Layout& lay
   }
   const std::int64_t value = given.value_or(2);
   if (value < 1 || value > (layers + 2) / layout.pipeline)
-    s.fail("virtual_stages", fmt::format("virtual_stages must be between 1 and {}: {} layers, embedding and head over "
-                                         "{} pipeline ranks", (layers + 2) / layout.pipeline, layers, layout.pipeline));
+    s.fail("virtual_stages",
+           fmt::format("virtual_stages must be between 1 and {}: {} layers, embedding and head over "
+                       "{} pipeline ranks",
+                       (layers + 2) / layout.pipeline, layers, layout.pipeline));
   return static_cast<int>(std::clamp<std::int64_t>(value, 1, layers + 2));
 }
 
@@ -171,7 +178,8 @@ int read_group_size(Section& s, std::int64_t m) {
     if (group >= 1) return static_cast<int>(std::min(group, m));
   } catch (const ConfigError&) {
   }
-  s.fail("group_size", fmt::format("group_size must be a count of at least 1, 'all' or 'auto', not '{}'", word));
+  s.fail("group_size",
+         fmt::format("group_size must be a count of at least 1, 'all' or 'auto', not '{}'", word));
   return 0;
 }
 
@@ -195,7 +203,8 @@ TrainingSpec read_training(Section s, const SoftwareProfile& profile, const Mode
   if (t.precision == nullptr) t.precision = &sixteen_bit();
   t.fp8_recipe = s.choice("fp8_recipe", fp8_recipes(), "delayed");
   t.flash_attention =
-      s.choice("attention", kAttention, profile.attention == AttentionKernel::standard ? "standard" : "flash") == "flash";
+      s.choice("attention", kAttention,
+               profile.attention == AttentionKernel::standard ? "standard" : "flash") == "flash";
   t.recompute = read_recompute(s, profile);
   t.sharding = read_sharding(s, profile);
   t.optimizer = s.choice("optimizer", kOptimizers, "adamw");
@@ -204,7 +213,8 @@ TrainingSpec read_training(Section s, const SoftwareProfile& profile, const Mode
   t.overlap = read_overlap(s.section_or_empty("overlap"), profile);
   t.data_loading = read_data_loading(s.section_or_empty("data_loading"));
   if (s.ok() && t.recompute.layers > model.layers)
-    s.fail("recompute", fmt::format("layers {} is more than the model's {} layers", t.recompute.layers, model.layers));
+    s.fail("recompute",
+           fmt::format("layers {} is more than the model's {} layers", t.recompute.layers, model.layers));
   return t;
 }
 
@@ -216,7 +226,8 @@ std::int64_t microbatches(Section s, const TrainingSpec& t, const Layout& layout
     return 1;
   }
   const std::int64_t m = t.global_batch / per_round;
-  if (m > 100'000) s.fail("global_batch", fmt::format("{} micro-batches a step; at most 100000 are simulated", m));
+  if (m > 100'000)
+    s.fail("global_batch", fmt::format("{} micro-batches a step; at most 100000 are simulated", m));
   return std::min<std::int64_t>(m, 100'000);
 }
 
@@ -231,25 +242,29 @@ ScheduleSpec read_schedule(Section s, const Model& model, const Layout& layout, 
   const bool hidden = spec.virtual_stages > 1 ? profile.overlap_p2p_interleaved : profile.overlap_p2p_flat;
   const std::string p2p = s.choice("p2p", kPointToPoint, hidden ? "overlapped" : "blocking");
   spec.point_to_point = p2p == "blocking" ? PointToPoint::blocking
-                        : p2p == "async" ? PointToPoint::async : PointToPoint::overlapped;
+                        : p2p == "async"  ? PointToPoint::async
+                                          : PointToPoint::overlapped;
   spec.group_size = read_group_size(s, m);
-  const std::int64_t stages = name == "dualpipe" ? layout.pipeline
-                                                 : static_cast<std::int64_t>(layout.pipeline) * spec.virtual_stages;
+  const std::int64_t stages =
+      name == "dualpipe" ? layout.pipeline : static_cast<std::int64_t>(layout.pipeline) * spec.virtual_stages;
   spec.stage_layers = read_stage_layers(s, model.layers, std::max<std::int64_t>(stages, 1));
   if (!s.ok() || spec.row == nullptr) return spec;
-  const ScheduleRequest request{layout.pipeline, static_cast<int>(m), spec.virtual_stages, spec.group_size, false};
+  const ScheduleRequest request{layout.pipeline, static_cast<int>(m), spec.virtual_stages, spec.group_size,
+                                false};
   if (const std::string why = spec.row->refuse(request); !why.empty()) s.fail("name", why);
   return spec;
 }
 
 double optimizer_state_bytes(std::string_view optimizer) {
-  if (optimizer == "adamw") return 8;        // two fp32 moments [Kingma & Ba 2015]
-  if (optimizer == "adamw_8bit") return 2;   // two 8-bit moments [Dettmers et al. 2022]
-  if (optimizer == "adamw_4bit") return 1;   // two 4-bit moments [Li et al. 2023]
-  if (optimizer == "muon") return 4;         // one fp32 momentum [Jordan et al. 2024]
-  if (optimizer == "shampoo") return 12;     // momentum and two preconditioner factors, square blocks [assumption]
-  if (optimizer == "adafactor") return 0.01; // row and column sums of the second moment [Shazeer & Stern 2018]
-  return 4;                                  // sgd with fp32 momentum
+  if (optimizer == "adamw") return 8;       // two fp32 moments [Kingma & Ba 2015]
+  if (optimizer == "adamw_8bit") return 2;  // two 8-bit moments [Dettmers et al. 2022]
+  if (optimizer == "adamw_4bit") return 1;  // two 4-bit moments [Li et al. 2023]
+  if (optimizer == "muon") return 4;        // one fp32 momentum [Jordan et al. 2024]
+  if (optimizer == "shampoo")
+    return 12;  // momentum and two preconditioner factors, square blocks [assumption]
+  if (optimizer == "adafactor")
+    return 0.01;  // row and column sums of the second moment [Shazeer & Stern 2018]
+  return 4;       // sgd with fp32 momentum
 }
 
 }  // namespace runcast

@@ -22,15 +22,15 @@ namespace runcast {
 struct Recompute {
   enum class Kind { none, selective, full, modules };
   Kind kind = Kind::none;
-  std::int64_t layers = 0;              // full: only the first N layers of each stage; 0 = all
-  std::vector<std::string> modules;     // attention_core | mlp_activation | norms
+  std::int64_t layers = 0;           // full: only the first N layers of each stage; 0 = all
+  std::vector<std::string> modules;  // attention_core | mlp_activation | norms
   bool has(std::string_view module) const;
 };
 
 struct Sharding {
   enum class Kind { none, zero1, zero2, zero3, hsdp };
   Kind kind = Kind::none;
-  int group = 0;   // hsdp: ranks that share one copy; zero1: ranks that share the optimizer (0 = all replicas)
+  int group = 0;  // hsdp: ranks that share one copy; zero1: ranks that share the optimizer (0 = all replicas)
   bool shards_parameters() const { return kind == Kind::zero3 || kind == Kind::hsdp; }
   bool shards_gradients() const { return kind == Kind::zero2 || shards_parameters(); }
 };
@@ -42,13 +42,13 @@ struct Overlap {
 
 struct DataLoading {
   std::int64_t workers_per_gpu = 2;
-  Seconds time_per_sample{0};           // 0: the input pipeline never starves the step
+  Seconds time_per_sample{0};  // 0: the input pipeline never starves the step
 };
 
 struct TrainingSpec {
-  double tokens = 0;                    // of the whole run
+  double tokens = 0;  // of the whole run
   std::int64_t sequence_length = 0;
-  std::int64_t global_batch = 0;        // sequences
+  std::int64_t global_batch = 0;  // sequences
   std::int64_t micro_batch = 1;
   const Precision* precision = nullptr;
   std::string fp8_recipe = "delayed";
@@ -56,8 +56,9 @@ struct TrainingSpec {
   Recompute recompute;
   Sharding sharding;
   std::string optimizer = "adamw";
-  std::string cuda_graphs = "none";     // none | partial | full
-  bool deduplicate_tokens = false;      // expert dispatcher sends a token once per rank and domain (DeepEP, HybridEP)
+  std::string cuda_graphs = "none";  // none | partial | full
+  bool deduplicate_tokens =
+      false;  // expert dispatcher sends a token once per rank and domain (DeepEP, HybridEP)
   Overlap overlap;
   DataLoading data_loading;
 };
@@ -65,9 +66,9 @@ struct TrainingSpec {
 struct ScheduleSpec {
   const ScheduleRow* row = nullptr;
   int virtual_stages = 1;
-  int group_size = 0;                   // 0 = pipeline degree
+  int group_size = 0;  // 0 = pipeline degree
   PointToPoint point_to_point = PointToPoint::overlapped;
-  std::vector<std::int64_t> stage_layers;   // [global stage], resolved; sums to the model's layers
+  std::vector<std::int64_t> stage_layers;  // [global stage], resolved; sums to the model's layers
 };
 
 // `profile` gives the defaults (sharding, overlap, recomputation) where the scenario is silent.

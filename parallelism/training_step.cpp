@@ -12,7 +12,7 @@ namespace {
 
 // Read g, p32, m, v, write p32, m, v, p16, zero g: 34 B a parameter of the shard [accuracy study; physics 3.5: 30].
 constexpr double kOptimizerBytes = 34;
-constexpr double kNormBytes = 4;                  // gradient-norm pass reads fp32 gradients once
+constexpr double kNormBytes = 4;  // gradient-norm pass reads fp32 gradients once
 
 ScheduleRequest request_of(const StepInput& in) {
   return {in.layout->pipeline, static_cast<int>(in.microbatches), in.schedule->virtual_stages,
@@ -47,13 +47,23 @@ struct ClockStage {
   ClockCost forward, backward, input_gradient, weight_gradient;
 };
 
+// Collectives of one kind on a stream.
+struct Traffic {
+  Duration busy{};
+  std::int64_t count = 0;
+  Bytes bytes;
+  void add(Duration time, std::int64_t collectives, Bytes size) {
+    busy += time;
+    count += collectives;
+    bytes += size;
+  }
+};
+
 // The data-parallel stream of one pipeline rank.
 struct DataStream {
-  Time free{};                 // end of the last collective issued
-  Duration busy{};             // sum of collectives
-  std::int64_t count = 0;
-  Bytes reduced, gathered;
-  Duration stretched{};        // time that slots gained by sharing the GPU with it, or by waiting inside for it
+  Time free{};           // end of the last collective issued
+  Traffic reduction, gather;
+  Duration stretched{};  // time that slots gained by sharing the GPU with it, or by waiting inside for it
   Duration gate_wait{};
 };
 
@@ -82,9 +92,10 @@ class StepWork final : public PipelineWork {
   // A step is at most the sum of all its slots and transfers: 292 years of the clock hold them, or nothing does.
   static void within_clock(Seconds pass, double slots) {
     if (!(pass.value * slots < 9e9))
-      throw ConfigError(fmt::format("one pass of a stage with its traffic takes {:.3g} s; {:.0f} of them are more "
-                                    "than the simulated clock's 292 years: see sequence_length, micro_batch and the network",
-                                    pass.value, slots));
+      throw ConfigError(fmt::format(
+          "one pass of a stage with its traffic takes {:.3g} s; {:.0f} of them are more "
+          "than the simulated clock's 292 years: see sequence_length, micro_batch and the network",
+          pass.value, slots));
   }
 
   Duration duration(int rank, const Slot& slot, Time start) override {
@@ -103,8 +114,10 @@ class StepWork final : public PipelineWork {
   }
 
   Time not_before(int rank, const Slot& slot) override {
-    const StageState& state = per_stage_[static_cast<std::size_t>(rank)][static_cast<std::size_t>(slot.stage)];
-    if (slot.pass == Pass::forward) return slot.microbatch == 0 || !state.started ? state.first_bucket : Time{};
+    const StageState& state =
+        per_stage_[static_cast<std::size_t>(rank)][static_cast<std::size_t>(slot.stage)];
+    if (slot.pass == Pass::forward)
+      return slot.microbatch == 0 || !state.started ? state.first_bucket : Time{};
     // ZeRO-2 keeps one group's unsharded gradients of a stage: the next group's backward waits for their reduction.
     return in_.training->sharding.kind == Sharding::Kind::zero2 ? state.reduced : Time{};
   }
@@ -126,9 +139,7 @@ class StepWork final : public PipelineWork {
     for (const StageState& state : per_stage_[r]) {
       if (state.parameters <= 0) continue;
       now += state.reduce;
-      stream.busy += state.reduce;
-      stream.reduced += Bytes(state.parameters * reduce_bytes());
-      ++stream.count;
+      stream.reduction.add(state.reduce, 1, Bytes(state.parameters * reduce_bytes()));
     }
     return now;
   }
@@ -149,8 +160,8 @@ class StepWork final : public PipelineWork {
 
  private:
   struct StageState {
-    double parameters = 0;       // of this stage on this rank; 0 = not here
-    Duration gather{}, reduce{}; // one whole collective each
+    double parameters = 0;        // of this stage on this rank; 0 = not here
+    Duration gather{}, reduce{};  // one whole collective each
     int buckets = 1;
     Time first_bucket{}, gathered{}, reduced{};
     bool started = false;
@@ -160,11 +171,16 @@ class StepWork final : public PipelineWork {
   ClockCost cost_of(const Slot& slot) const {
     const ClockStage& s = stages_[static_cast<std::size_t>(slot.stage)];
     switch (slot.pass) {
-      case Pass::forward: return s.forward;
-      case Pass::backward: return s.backward;
-      case Pass::input_gradient: return s.input_gradient;
-      case Pass::weight_gradient: return s.weight_gradient;
-      case Pass::forward_backward: break;
+      case Pass::forward:
+        return s.forward;
+      case Pass::backward:
+        return s.backward;
+      case Pass::input_gradient:
+        return s.input_gradient;
+      case Pass::weight_gradient:
+        return s.weight_gradient;
+      case Pass::forward_backward:
+        break;
     }
     ClockCost both = s.forward;
     both += stages_[static_cast<std::size_t>(slot.backward_stage)].backward;
@@ -178,7 +194,8 @@ class StepWork final : public PipelineWork {
     const Model& m = *in_.model;
     const double tokens = static_cast<double>(in_.training->micro_batch) *
                           static_cast<double>(in_.training->sequence_length) / l.context;
-    message_ = Bytes(2 * tokens * static_cast<double>(m.hidden) / l.tensor);  // scattered over the tensor group
+    message_ =
+        Bytes(2 * tokens * static_cast<double>(m.hidden) / l.tensor);  // scattered over the tensor group
     const auto p = static_cast<std::size_t>(schedule_.ranks);
     transfers_.assign(p * p, Duration{});
     // Neighbours exchange messages on a ring of ranks; V-shaped schedules use the same links both ways.
@@ -217,14 +234,17 @@ class StepWork final : public PipelineWork {
         const Collective reduction = scattered ? Collective::reduce_scatter : Collective::all_reduce;
         const double each = 1.0 / state.buckets;
         Seconds bucket = data_collective(reduction, held.dense * each * reduce_bytes(), groups_.data);
-        if (held.expert > 0) bucket += data_collective(reduction, held.expert * each * reduce_bytes(), groups_.expert_data);
+        if (held.expert > 0)
+          bucket += data_collective(reduction, held.expert * each * reduce_bytes(), groups_.expert_data);
         within_clock(bucket * state.buckets, slots_);
         state.reduce = to_clock(bucket) * state.buckets;
         if (sharded) {
           const double width = in_.profile->gather_bytes;
-          Seconds gather = parameter_gather(*in_.network, *in_.profile, Bytes(held.dense * width), groups_.shard);
+          Seconds gather =
+              parameter_gather(*in_.network, *in_.profile, Bytes(held.dense * width), groups_.shard);
           if (held.expert > 0)
-            gather += parameter_gather(*in_.network, *in_.profile, Bytes(held.expert * width), groups_.expert_data);
+            gather +=
+                parameter_gather(*in_.network, *in_.profile, Bytes(held.expert * width), groups_.expert_data);
           state.gather = to_clock(gather / state.buckets) * state.buckets;
         }
       }
@@ -260,9 +280,8 @@ class StepWork final : public PipelineWork {
         state.first_bucket = now + Duration{state.gather.ns / state.buckets};
         now += state.gather;
         state.gathered = now;
-        streams_[r].gathered += Bytes(state.parameters * in_.profile->gather_bytes);
-        streams_[r].busy += state.gather;
-        streams_[r].count += state.buckets;
+        streams_[r].gather.add(state.gather, state.buckets,
+                               Bytes(state.parameters * in_.profile->gather_bytes));
       }
       if (!in_.training->overlap.data || !in_.profile->overlap_parameters)
         for (StageState& state : per_stage_[r]) state.first_bucket = state.gathered = now;
@@ -296,7 +315,8 @@ class StepWork final : public PipelineWork {
     StageState& state = per_stage_[r][static_cast<std::size_t>(fused ? slot.backward_stage : slot.stage)];
     ++state.backwards;
     if (state.reduce.ns == 0) return false;
-    const std::int64_t all = schedule_.microbatches / static_cast<std::int64_t>(schedule_.rank_of_stage.size());
+    const std::int64_t all =
+        schedule_.microbatches / static_cast<std::int64_t>(schedule_.rank_of_stage.size());
     if (state.backwards == all) return in_.training->overlap.data;  // otherwise drain() reduces it
     return in_.training->sharding.kind == Sharding::Kind::zero2 && state.backwards % group_ == 0;
   }
@@ -306,9 +326,7 @@ class StepWork final : public PipelineWork {
     const bool fused = slot.pass == Pass::forward_backward;
     StageState& state = per_stage_[r][static_cast<std::size_t>(fused ? slot.backward_stage : slot.stage)];
     DataStream& stream = streams_[r];
-    stream.busy += state.reduce;
-    stream.count += state.buckets;
-    stream.reduced += Bytes(state.parameters * reduce_bytes());
+    stream.reduction.add(state.reduce, state.buckets, Bytes(state.parameters * reduce_bytes()));
     if (!in_.training->overlap.data) return length + state.reduce;
     const Duration bucket{state.reduce.ns / state.buckets};
     Duration beside{};
@@ -331,15 +349,16 @@ class StepWork final : public PipelineWork {
   std::vector<DataStream> streams_;
   std::vector<ClockCost> spent_;
   std::vector<Time> previous_end_;
-  std::vector<std::vector<StageState>> per_stage_;   // [rank][stage]
-  std::vector<Duration> transfers_;                  // [from * p + to]
+  std::vector<std::vector<StageState>> per_stage_;  // [rank][stage]
+  std::vector<Duration> transfers_;                 // [from * p + to]
   Bytes message_;
-  std::int64_t group_ = 1;                           // micro-batches between two reductions of ZeRO-2
+  std::int64_t group_ = 1;  // micro-batches between two reductions of ZeRO-2
 };
 
 // Idle time of one rank when messages take no time: the bubble of the schedule and of uneven stages alone.
-Duration idle_without_transfers(const StepInput& in, const PipelineSchedule& schedule, const GroupTable& groups,
-                                const std::vector<StageCost>& costs, std::size_t rank) {
+Duration idle_without_transfers(const StepInput& in, const PipelineSchedule& schedule,
+                                const GroupTable& groups, const std::vector<StageCost>& costs,
+                                std::size_t rank) {
   StepWork work(in, schedule, groups, costs, true);
   EventQueue queue;
   const PipelineTrace trace = execute(schedule, in.schedule->point_to_point, work, queue);
@@ -387,14 +406,19 @@ void add_total(std::vector<CommunicationTotal>& list, const CommunicationTotal& 
 
 const StagePass& pass_of(const StageCost& cost, Pass pass) {
   switch (pass) {
-    case Pass::forward: return cost.forward;
-    case Pass::input_gradient: return cost.input_gradient;
-    case Pass::weight_gradient: return cost.weight_gradient;
-    default: return cost.backward;
+    case Pass::forward:
+      return cost.forward;
+    case Pass::input_gradient:
+      return cost.input_gradient;
+    case Pass::weight_gradient:
+      return cost.weight_gradient;
+    default:
+      return cost.backward;
   }
 }
 
-void count_communication(StepResult& result, const PipelineSchedule& schedule, const std::vector<StageCost>& costs) {
+void count_communication(StepResult& result, const PipelineSchedule& schedule,
+                         const std::vector<StageCost>& costs) {
   const auto rank = static_cast<std::size_t>(result.last_rank);
   auto add = [&](const StagePass& pass) {
     for (const CommunicationUse& use : pass.communication)
@@ -409,8 +433,8 @@ void count_communication(StepResult& result, const PipelineSchedule& schedule, c
 }
 
 void count_transfers(StepResult& result, Bytes message) {
-  CommunicationTotal total{"pipeline", "send_receive", 0, Bytes(0), Seconds(0),
-                           to_seconds(result.breakdown.pipeline_exposed)};
+  CommunicationTotal total{"pipeline", "send_receive", 0,
+                           Bytes(0),   Seconds(0),     to_seconds(result.breakdown.pipeline_exposed)};
   for (const TransferSpan& t : result.trace.transfers) {
     if (t.from_rank != result.last_rank) continue;
     total.count += 1;
@@ -422,27 +446,31 @@ void count_transfers(StepResult& result, Bytes message) {
 
 void count_data(StepResult& result, const StepInput& in, const DataStream& stream) {
   const bool sharded = in.training->sharding.kind != Sharding::Kind::none;
-  const double all = stream.reduced.value + stream.gathered.value;
+  // A group that shares the optimizer without holding all replicas sums gradients by all-reduces.
+  const bool scattered = sharded && in.training->sharding.group == 0;
+  const double all = to_seconds(stream.reduction.busy + stream.gather.busy).value;
   if (all <= 0) return;
   const Seconds exposed = to_seconds(result.breakdown.data_exposed);
-  auto add = [&](std::string_view name, Bytes bytes) {
-    const double share = bytes.value / all;
-    if (share > 0)
-      add_total(result.communication, {"data", std::string(name), static_cast<double>(stream.count) * share, bytes,
-                                       to_seconds(stream.busy) * share, exposed * share});
+  auto add = [&](std::string_view name, const Traffic& traffic) {
+    const Seconds time = to_seconds(traffic.busy);
+    if (traffic.count > 0)
+      add_total(result.communication, {"data", std::string(name), static_cast<double>(traffic.count),
+                                       traffic.bytes, time, exposed * (time.value / all)});
   };
-  add(sharded ? "reduce_scatter" : "all_reduce", stream.reduced);
-  add("all_gather", stream.gathered);
+  add(scattered ? "reduce_scatter" : "all_reduce", stream.reduction);
+  add("all_gather", stream.gather);
 }
 
 void count_flops(StepResult& result, const StepInput& in, const PipelineSchedule& schedule,
                  const std::vector<StageCost>& costs) {
   const Layout& l = *in.layout;
   const double gpus = l.world();
-  result.tokens = static_cast<double>(in.training->global_batch) * static_cast<double>(in.training->sequence_length);
-  result.model_flops = result.tokens * training_flops_per_token(
-      *in.model, static_cast<double>(in.training->sequence_length), FlopConvention::exact);
-  Flops recomputed(0), counted(0);   // of one replica's tensor rank
+  result.tokens =
+      static_cast<double>(in.training->global_batch) * static_cast<double>(in.training->sequence_length);
+  result.model_flops =
+      result.tokens * training_flops_per_token(*in.model, static_cast<double>(in.training->sequence_length),
+                                               FlopConvention::exact);
+  Flops recomputed(0), counted(0);  // of one replica's tensor rank
   for (const StageCost& c : costs) {
     counted += c.forward.model_flops + c.backward.model_flops;
     recomputed += c.backward.hardware_flops - c.backward.model_flops;
@@ -453,7 +481,7 @@ void count_flops(StepResult& result, const StepInput& in, const PipelineSchedule
   result.model_rate_per_gpu = FlopRate(result.model_flops.value / seconds / gpus);
   result.mfu = result.model_rate_per_gpu / peak;
   result.hfu = result.mfu * (1 + recomputed / counted);
-  INVARIANT(result.mfu <= 1);   // never shorter than its FLOPs at peak
+  INVARIANT(result.mfu <= 1);  // never shorter than its FLOPs at peak
   Duration ideal{};
   for (const Duration busy : result.trace.busy) ideal += busy;
   result.ideal = {ideal.ns / schedule.ranks};
@@ -462,8 +490,8 @@ void count_flops(StepResult& result, const StepInput& in, const PipelineSchedule
 }  // namespace
 
 Duration StepBreakdown::total() const {
-  return compute + tensor_exposed + context_exposed + expert_exposed + pipeline_exposed + data_exposed + bubble +
-         optimizer + data_loading + other;
+  return compute + tensor_exposed + context_exposed + expert_exposed + pipeline_exposed + data_exposed +
+         bubble + optimizer + data_loading + other;
 }
 
 StepResult simulate_step(const StepInput& in) {
@@ -506,9 +534,9 @@ StepResult simulate_step(const StepInput& in) {
   const Duration gate = std::min(idle, stream.gate_wait);
   b.data_exposed += gate;
   b.pipeline_exposed = std::min(idle - gate, result.trace.transfer_wait[rank]);
-  if (in.attribute_transfers && result.trace.transfers.size() > 0)
-    b.pipeline_exposed = std::max(b.pipeline_exposed, idle - gate - std::min(idle - gate, idle_without_transfers(
-                                                          in, schedule, groups, costs, rank)));
+  if (in.attribute_transfers && !result.trace.transfers.empty())
+    b.pipeline_exposed =
+        idle - gate - std::min(idle - gate, idle_without_transfers(in, schedule, groups, costs, rank));
   b.bubble = idle - gate - b.pipeline_exposed;
   b.optimizer = optimizer;
   b.other = spent.host + to_clock(in.profile->step_overhead);

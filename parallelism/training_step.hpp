@@ -47,13 +47,13 @@ struct CommunicationTotal {
 struct StepResult {
   Duration time;
   StepBreakdown breakdown;
-  int last_rank = 0;                    // the pipeline rank that ends last
-  Duration ideal;                       // m (F + B) of the mean rank: no bubble, no transfer
-  double bubble_fraction = 0;           // bubble / step
-  double bubble_over_ideal = 0;         // bubble / ideal
-  double tokens = 0;                    // of one step, all replicas
+  int last_rank = 0;             // the pipeline rank that ends last
+  Duration ideal;                // m (F + B) of the mean rank: no bubble, no transfer
+  double bubble_fraction = 0;    // bubble / step
+  double bubble_over_ideal = 0;  // bubble / ideal
+  double tokens = 0;             // of one step, all replicas
   double tokens_per_s_per_gpu = 0;
-  Flops model_flops;                    // of one step, all GPUs, `exact` convention
+  Flops model_flops;  // of one step, all GPUs, `exact` convention
   FlopRate model_rate_per_gpu;
   double mfu = 0, hfu = 0;
   std::vector<CommunicationTotal> communication;

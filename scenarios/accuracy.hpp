@@ -31,7 +31,7 @@ double spearman(std::span<const double> a, std::span<const double> b);
 struct ComparedCase {
   std::string group;
   double measured = 0, predicted = 0;  // cost: GPU-seconds per token, so that batches and GPU counts compare
-  std::string config = {};             // equal and not empty: one configuration measured twice, which has no order
+  std::string config = {};  // equal and not empty: one configuration measured twice, which has no order
 };
 
 struct Ordering {

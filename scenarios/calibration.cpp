@@ -7,9 +7,8 @@
 #include <map>
 #include <thread>
 
-#include "parallelism/training_step.hpp"
+#include "scenarios/experiment.hpp"
 #include "sim/error.hpp"
-#include "topology/network.hpp"
 
 namespace runcast {
 
@@ -41,18 +40,7 @@ void for_each_index(std::size_t n, int threads, Work work) {
 }
 
 double step_seconds(const Scenario& s, std::uint64_t seed) {
-  const Fabric fabric(s.node, s.nodes, s.fabric);
-  const Network network(fabric, s.place(seed));
-  StepInput in;
-  in.model = &s.model;
-  in.layout = &s.layout;
-  in.training = &s.training;
-  in.schedule = &s.schedule;
-  in.profile = &s.software;
-  in.network = &network;
-  in.microbatches = s.microbatches;
-  in.attribute_transfers = false;   // only the time is looked at
-  return to_seconds(simulate_step(in).time).value;
+  return to_seconds(step_of(s, seed, false).time).value;  // only the time is looked at
 }
 
 struct Bounds {

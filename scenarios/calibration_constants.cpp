@@ -75,8 +75,9 @@ const Fields kPermute = {
     {"kernels.permute_traffic", [](Scenario& s) -> double& { return kernels(s).permute_traffic; }}};
 const Fields kExchange = {
     {"kernels.exchange_efficiency", [](Scenario& s) -> double& { return kernels(s).exchange_efficiency; }}};
-const Fields kHostPerMoeLayer = {
-    {"host_per_moe_layer", [](Scenario& s) -> double& { return s.software.host_per_moe_layer.value; }, "us", 1e-6}};
+const Fields kHostPerMoeLayer = {{"host_per_moe_layer",
+                                  [](Scenario& s) -> double& { return s.software.host_per_moe_layer.value; },
+                                  "us", 1e-6}};
 const Fields kTriton = {
     {"kernels.attention_triton", [](Scenario& s) -> double& { return kernels(s).attention_triton; }}};
 const Fields kHalfSequence = {{"kernels.attention_half_sequence",

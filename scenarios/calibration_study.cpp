@@ -214,8 +214,9 @@ LibraryEntry residual_entry(const std::vector<MeasuredStep>& steps, const std::v
   std::vector<Residual> residuals;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Scenario& s = steps[i].scenario;
-    residuals.push_back({s.node.gpu.name, std::string(s.training.precision->name), s.software.name, s.model.is_moe(),
-                         static_cast<double>(s.layout.world()), unseen[i] / steps[i].measured.value - 1});
+    residuals.push_back({s.node.gpu.name, std::string(s.training.precision->name), s.software.name,
+                         s.model.is_moe(), static_cast<double>(s.layout.world()),
+                         unseen[i] / steps[i].measured.value - 1});
   }
   return {"published", "residuals", "csv", "published/residuals.csv", residuals_csv(residuals)};
 }

@@ -9,11 +9,8 @@ namespace runcast {
 namespace {
 
 // Coarse regional grid averages, to be overridden by `carbon_intensity` [Electricity Maps / IEA class figures].
-constexpr std::array<Region, 5> kRegions = {{{"us-east", 0.38},
-                                             {"us-west", 0.22},
-                                             {"europe", 0.23},
-                                             {"asia-pacific", 0.55},
-                                             {"global", 0.47}}};
+constexpr std::array<Region, 5> kRegions = {
+    {{"us-east", 0.38}, {"us-west", 0.22}, {"europe", 0.23}, {"asia-pacific", 0.55}, {"global", 0.47}}};
 constexpr std::array<Unit, 2> kIntensityUnits = {{{"kg/kWh", 1}, {"g/kWh", 1e-3}}};
 
 }  // namespace
@@ -34,7 +31,8 @@ Economics read_economics(Section s, const GpuSpec& gpu) {
   e.pue = s.number("pue", e.pue);
   if (s.ok() && (e.pue < 1 || e.pue > 10)) s.fail("pue", "pue must lie between 1 and 10");
   e.utilization = s.number("utilization", e.utilization);
-  if (s.ok() && (e.utilization <= 0 || e.utilization > 1.5)) s.fail("utilization", "utilization must lie between 0 and 1.5");
+  if (s.ok() && (e.utilization <= 0 || e.utilization > 1.5))
+    s.fail("utilization", "utilization must lie between 0 and 1.5");
   e.hosts = s.flag("hosts", e.hosts);
   return e;
 }

@@ -17,7 +17,7 @@ namespace runcast {
 
 struct Region {
   std::string_view name;
-  double kg_per_kwh;   // location-based average
+  double kg_per_kwh;  // location-based average
 };
 std::span<const Region> regions();
 
@@ -26,9 +26,9 @@ struct Economics {
   bool price_assumed = false;  // taken from the hardware entry, not from the scenario
   std::string region = "us-east";
   double kg_per_kwh = 0.38;
-  double pue = 1.1;            // power usage effectiveness of the data center
-  double utilization = 0.85;   // mean board power over TDP while the job holds the GPU
-  bool hosts = true;           // count the nodes' CPUs, fans and NICs
+  double pue = 1.1;           // power usage effectiveness of the data center
+  double utilization = 0.85;  // mean board power over TDP while the job holds the GPU
+  bool hosts = true;          // count the nodes' CPUs, fans and NICs
 };
 
 Economics read_economics(Section section, const GpuSpec& gpu);

@@ -18,24 +18,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kDefaultTrials = 200;   // the mean of days to about 0.1 % on a 54-day run
+constexpr std::int64_t kDefaultTrials = 200;  // the mean of days to about 0.1 % on a 54-day run
 
 double seconds(Duration d) { return to_seconds(d).value; }
 
 // ---- step ---------------------------------------------------------------------------------------------------
-
-Json breakdown_json(const StepBreakdown& b) {
-  return {{"compute", seconds(b.compute)},
-          {"tensor_exposed", seconds(b.tensor_exposed)},
-          {"context_exposed", seconds(b.context_exposed)},
-          {"expert_exposed", seconds(b.expert_exposed)},
-          {"pipeline_exposed", seconds(b.pipeline_exposed)},
-          {"data_exposed", seconds(b.data_exposed)},
-          {"bubble", seconds(b.bubble)},
-          {"optimizer", seconds(b.optimizer)},
-          {"data_loading", seconds(b.data_loading)},
-          {"other", seconds(b.other)}};
-}
 
 Json memory_json(const MemoryReport& m) {
   Json stages = Json::array();
@@ -101,10 +88,12 @@ void add_intervals(Json& json, const StepExperiment& e, const PredictionInterval
   json["step"]["prediction"] = interval_json(e.step, p);
   if (!json.contains("run")) return;
   const double days = json["run"]["days"]["mean"].get<double>();
-  json["run"]["prediction"] = {{"level", kIntervalLevel}, {"days_low", days * p.low}, {"days_high", days * p.high}};
+  json["run"]["prediction"] = {
+      {"level", kIntervalLevel}, {"days_low", days * p.low}, {"days_high", days * p.high}};
   if (!json["cost"]["usd"].is_number()) return;
   const double usd = json["cost"]["usd"].get<double>();
-  json["cost"]["prediction"] = {{"level", kIntervalLevel}, {"usd_low", usd * p.low}, {"usd_high", usd * p.high}};
+  json["cost"]["prediction"] = {
+      {"level", kIntervalLevel}, {"usd_low", usd * p.low}, {"usd_high", usd * p.high}};
 }
 
 // ---- run ----------------------------------------------------------------------------------------------------
@@ -134,17 +123,21 @@ RunInput run_input(const Scenario& s, const StepTimes& steps) {
   in.steps = steps;
   in.scale = s.job_scale();
   in.failures = s.failures;
-  in.checkpoint = with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(s.failures, in.scale)), s.recovery);
+  in.checkpoint =
+      with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(s.failures, in.scale)), s.recovery);
   in.recovery = resolve(s.recovery, in.scale, s.failures);
   const std::vector<std::string> wrong = problems(in);
-  if (!wrong.empty()) throw ConfigError(fmt::format("{}: the run cannot be simulated: {}", s.name, fmt::join(wrong, "; ")));
+  if (!wrong.empty())
+    throw ConfigError(fmt::format("{}: the run cannot be simulated: {}", s.name, fmt::join(wrong, "; ")));
   return in;
 }
 
 Json checkpoint_json(const Scenario& s, const RunInput& in) {
   const CheckpointLevel& level = in.checkpoint.durable();
   const double rate = unplanned_rate(s.failures, in.scale).value;
-  Json json = {{"interval_s", level.interval.value}, {"block_s", level.block.value}, {"persist_s", level.persist.value},
+  Json json = {{"interval_s", level.interval.value},
+               {"block_s", level.block.value},
+               {"persist_s", level.persist.value},
                {"bytes", in.checkpoint.bytes.value}};
   if (rate <= 0) return json;
   const Seconds mttf(1 / rate), restart = planned_restart(in.recovery, in.checkpoint);
@@ -180,7 +173,8 @@ RunSummary run_trials(const RunInput& in, const ExperimentOptions& options) {
   std::atomic<std::int64_t> done{0};
   mc.progress = &done;
   std::future<RunSummary> future = std::async(std::launch::async, [&] { return monte_carlo(in, mc); });
-  while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) options.progress(done, mc.trials);
+  while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready)
+    options.progress(done, mc.trials);
   return future.get();
 }
 
@@ -204,8 +198,10 @@ RunOutcome run_outcome(const Scenario& s, const StepExperiment& step, const Expe
              {"causes", causes_json(result)},
              {"gpus", s.layout.world()},
              {"checkpoint", checkpoint_json(s, in)}};
-  const double spares = in.recovery.policy->supply == Supply::spares ? static_cast<double>(in.recovery.spares) : 0;
-  const RunCost cost = cost_of(s.economics, s.node, s.layout.world(), spares, Seconds(result.days.mean * kDay));
+  const double spares =
+      in.recovery.policy->supply == Supply::spares ? static_cast<double>(in.recovery.spares) : 0;
+  const RunCost cost =
+      cost_of(s.economics, s.node, s.layout.world(), spares, Seconds(result.days.mean * kDay));
   const bool priced = s.economics.gpu_hour.value > 0;
   out.cost = {{"usd", priced ? Json(cost.dollars.value) : Json(nullptr)},
               {"gpu_hours", cost.gpu_hours},
@@ -230,7 +226,8 @@ Json open_document(const Document& document) {
   return {{"schema_version", 1}, {"scenario", document.resolved()}};
 }
 
-void close_document(Json& json, const Scenario& s, const StepExperiment& e, const ExperimentOptions& options) {
+void close_document(Json& json, const Scenario& s, const StepExperiment& e,
+                    const ExperimentOptions& options) {
   Json assumptions = Json::array();
   for (const auto* list : {&s.assumptions, &e.step.assumptions, &e.memory.assumptions})
     for (const std::string& line : *list) assumptions.push_back(line);
@@ -242,7 +239,20 @@ void close_document(Json& json, const Scenario& s, const StepExperiment& e, cons
 
 }  // namespace
 
-StepExperiment simulate(const Scenario& s, std::uint64_t seed) {
+nlohmann::ordered_json breakdown_json(const StepBreakdown& b) {
+  return {{"compute", seconds(b.compute)},
+          {"tensor_exposed", seconds(b.tensor_exposed)},
+          {"context_exposed", seconds(b.context_exposed)},
+          {"expert_exposed", seconds(b.expert_exposed)},
+          {"pipeline_exposed", seconds(b.pipeline_exposed)},
+          {"data_exposed", seconds(b.data_exposed)},
+          {"bubble", seconds(b.bubble)},
+          {"optimizer", seconds(b.optimizer)},
+          {"data_loading", seconds(b.data_loading)},
+          {"other", seconds(b.other)}};
+}
+
+StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfers) {
   const Fabric fabric(s.node, s.nodes, s.fabric);
   const Network network(fabric, s.place(seed));
   StepInput in;
@@ -253,15 +263,22 @@ StepExperiment simulate(const Scenario& s, std::uint64_t seed) {
   in.profile = &s.software;
   in.network = &network;
   in.microbatches = s.microbatches;
+  in.attribute_transfers = attribute_transfers;
+  return simulate_step(in);
+}
+
+StepExperiment simulate(const Scenario& s, std::uint64_t seed) {
   StepExperiment e;
-  e.step = simulate_step(in);
-  const PipelineSchedule schedule = s.schedule.row->build(
-      {s.layout.pipeline, static_cast<int>(s.microbatches), s.schedule.virtual_stages, s.schedule.group_size, false});
+  e.step = step_of(s, seed, true);
+  const PipelineSchedule schedule =
+      s.schedule.row->build({s.layout.pipeline, static_cast<int>(s.microbatches), s.schedule.virtual_stages,
+                             s.schedule.group_size, false});
   e.memory = memory_of(s.model, s.layout, s.training, s.schedule, s.software, schedule, s.node.gpu);
   return e;
 }
 
-nlohmann::ordered_json step_document(Document document, const Library& library, const ExperimentOptions& options) {
+nlohmann::ordered_json step_document(Document document, const Library& library,
+                                     const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
@@ -271,7 +288,8 @@ nlohmann::ordered_json step_document(Document document, const Library& library, 
   return json;
 }
 
-nlohmann::ordered_json memory_document(Document document, const Library& library, const ExperimentOptions& options) {
+nlohmann::ordered_json memory_document(Document document, const Library& library,
+                                       const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
@@ -280,7 +298,8 @@ nlohmann::ordered_json memory_document(Document document, const Library& library
   return json;
 }
 
-nlohmann::ordered_json run_document(Document document, const Library& library, const ExperimentOptions& options) {
+nlohmann::ordered_json run_document(Document document, const Library& library,
+                                    const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
@@ -293,10 +312,12 @@ nlohmann::ordered_json run_document(Document document, const Library& library, c
   return json;
 }
 
-nlohmann::ordered_json goodput_document(Document document, const Library& library, const ExperimentOptions& options) {
+nlohmann::ordered_json goodput_document(Document document, const Library& library,
+                                        const ExperimentOptions& options) {
   Json json = run_document(std::move(document), library, options);
-  json["step"] = {{"time_s", json["step"]["time_s"]}, {"memory", {{"fits", json["step"]["memory"]["fits"]},
-                                                                 {"reason", json["step"]["memory"]["reason"]}}}};
+  json["step"] = {
+      {"time_s", json["step"]["time_s"]},
+      {"memory", {{"fits", json["step"]["memory"]["fits"]}, {"reason", json["step"]["memory"]["reason"]}}}};
   return json;
 }
 

@@ -18,9 +18,9 @@ namespace runcast {
 
 struct ExperimentOptions {
   std::uint64_t seed = 1;
-  int threads = 1;                      // the same bits for any number
-  std::optional<std::int64_t> trials;   // none: 200
-  std::function<void(std::int64_t done, std::int64_t total)> progress;   // may be empty
+  int threads = 1;                                                      // the same bits for any number
+  std::optional<std::int64_t> trials;                                   // none: 200
+  std::function<void(std::int64_t done, std::int64_t total)> progress;  // may be empty
 };
 
 // One simulated step with its memory: what `step` prints, and what studies compare.
@@ -29,12 +29,16 @@ struct StepExperiment {
   MemoryReport memory;
 };
 StepExperiment simulate(const Scenario&, std::uint64_t seed);
+// The step alone; `attribute_transfers` as in StepInput.
+StepResult step_of(const Scenario&, std::uint64_t seed, bool attribute_transfers);
+// The keys of step.breakdown_s.
+nlohmann::ordered_json breakdown_json(const StepBreakdown&);
 
 // Each throws ConfigError for the user's mistakes. A layout that does not fit is an answer, not an error:
 // step.memory.fits is false and the rest is there.
-nlohmann::ordered_json run_document(Document, const Library&, const ExperimentOptions&);       // step, run, cost
-nlohmann::ordered_json step_document(Document, const Library&, const ExperimentOptions&);      // step
-nlohmann::ordered_json goodput_document(Document, const Library&, const ExperimentOptions&);   // run, cost
-nlohmann::ordered_json memory_document(Document, const Library&, const ExperimentOptions&);    // step.memory
+nlohmann::ordered_json run_document(Document, const Library&, const ExperimentOptions&);   // step, run, cost
+nlohmann::ordered_json step_document(Document, const Library&, const ExperimentOptions&);  // step
+nlohmann::ordered_json goodput_document(Document, const Library&, const ExperimentOptions&);  // run, cost
+nlohmann::ordered_json memory_document(Document, const Library&, const ExperimentOptions&);   // step.memory
 
 }  // namespace runcast

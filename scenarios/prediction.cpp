@@ -14,7 +14,8 @@ namespace runcast {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kColumns = {"gpu", "precision", "software", "experts", "gpus", "error"};
+constexpr std::array<std::string_view, 6> kColumns = {"gpu",     "precision", "software",
+                                                      "experts", "gpus",      "error"};
 
 double number(const std::string& text, const std::string& where) {
   double value = 0;
@@ -29,25 +30,29 @@ struct Likeness {
   bool gpu, precision, software;
   std::string_view words;
 };
-constexpr std::array<Likeness, 5> kLikeness = {{{true, true, true, "the same GPU, number format and software"},
-                                                {true, true, false, "the same GPU and number format"},
-                                                {true, false, false, "the same GPU"},
-                                                {false, true, false, "the same number format, on other GPUs"},
-                                                {false, false, false, "any hardware and software"}}};
+constexpr std::array<Likeness, 5> kLikeness = {
+    {{true, true, true, "the same GPU, number format and software"},
+     {true, true, false, "the same GPU and number format"},
+     {true, false, false, "the same GPU"},
+     {false, true, false, "the same number format, on other GPUs"},
+     {false, false, false, "any hardware and software"}}};
 
 bool alike(const Likeness& l, const Residual& r, const Scenario& s) {
   return r.experts == s.model.is_moe() && (!l.gpu || r.gpu == s.node.gpu.name) &&
-         (!l.precision || r.precision == s.training.precision->name) && (!l.software || r.software == s.software.name);
+         (!l.precision || r.precision == s.training.precision->name) &&
+         (!l.software || r.software == s.software.name);
 }
 
 std::string distance(const Scenario& s, std::span<const Residual> residuals, const Likeness& used) {
-  if (!used.gpu) return fmt::format("too few measured steps on {}: the interval is borrowed from {}", s.node.gpu.name, used.words);
+  if (!used.gpu)
+    return fmt::format("too few measured steps on {}: the interval is borrowed from {}", s.node.gpu.name,
+                       used.words);
   double most = 0;
   for (const Residual& r : residuals)
     if (r.gpu == s.node.gpu.name) most = std::max(most, r.gpus);
   if (s.layout.world() > 2 * most)
-    return fmt::format("{} GPUs are more than twice the largest measured job on {} ({:.0f})", s.layout.world(),
-                       s.node.gpu.name, most);
+    return fmt::format("{} GPUs are more than twice the largest measured job on {} ({:.0f})",
+                       s.layout.world(), s.node.gpu.name, most);
   return "";
 }
 
@@ -68,7 +73,8 @@ std::vector<Residual> read_residuals(const Library& library) {
     const std::string where = fmt::format("{}:{}", table.name, row.line);
     residuals.push_back({row.cells[at[0]], row.cells[at[1]], row.cells[at[2]], row.cells[at[3]] == "yes",
                          number(row.cells[at[4]], where), number(row.cells[at[5]], where)});
-    if (residuals.back().error <= -1) throw ConfigError(where + ": an error of -100 % or less is none of a time");
+    if (residuals.back().error <= -1)
+      throw ConfigError(where + ": an error of -100 % or less is none of a time");
   }
   return residuals;
 }
@@ -76,8 +82,8 @@ std::vector<Residual> read_residuals(const Library& library) {
 std::string residuals_csv(std::span<const Residual> residuals) {
   std::string text = fmt::format("{}\n", fmt::join(kColumns, ","));
   for (const Residual& r : residuals)
-    text += fmt::format("{},{},{},{},{:.0f},{:.4f}\n", r.gpu, r.precision, r.software, r.experts ? "yes" : "no", r.gpus,
-                        r.error);
+    text += fmt::format("{},{},{},{},{:.0f},{:.4f}\n", r.gpu, r.precision, r.software,
+                        r.experts ? "yes" : "no", r.gpus, r.error);
   return text;
 }
 

@@ -18,21 +18,21 @@ struct Residual {
   std::string gpu, precision, software;
   bool experts = false;
   double gpus = 0;
-  double error = 0;   // predicted/measured - 1, the row's family left out of the fit
+  double error = 0;  // predicted/measured - 1, the row's family left out of the fit
 };
 
 inline constexpr std::size_t kLeastRows = 8;
 inline constexpr double kIntervalLevel = 0.8;
 
 struct PredictionInterval {
-  double low = 1, high = 1;   // factors on a predicted time
-  std::size_t rows = 0;       // measured steps behind it; 0 = the library has none
-  std::string like;           // what they share with the scenario, in words
-  std::string warning;        // why the scenario is far from all measured ones; empty when it is not
+  double low = 1, high = 1;  // factors on a predicted time
+  std::size_t rows = 0;      // measured steps behind it; 0 = the library has none
+  std::string like;          // what they share with the scenario, in words
+  std::string warning;       // why the scenario is far from all measured ones; empty when it is not
 };
 
 std::vector<Residual> read_residuals(const Library& library);
-std::string residuals_csv(std::span<const Residual> residuals);   // the text of the library's file
+std::string residuals_csv(std::span<const Residual> residuals);  // the text of the library's file
 PredictionInterval prediction_interval(const Scenario& scenario, std::span<const Residual> residuals);
 
 }  // namespace runcast

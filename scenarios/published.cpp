@@ -52,7 +52,8 @@ constexpr FrameworkName kFrameworks[] = {
     {"accelerate", "fsdp-eager"},
 };
 
-constexpr double kCudnn9Since = 2024.8;  // older software carries the slower fused attention of cuDNN 8 [assumption: NeMo 24.09]
+constexpr double kCudnn9Since =
+    2024.8;  // older software carries the slower fused attention of cuDNN 8 [assumption: NeMo 24.09]
 constexpr int kOverlapSince = 2023;  // releases before it expose data-parallel traffic [accuracy study]
 constexpr double kCurrentScalingSince =
     2025.5;  // per-tensor current scaling became the fp8 recipe [NeMo 25.07]
@@ -271,7 +272,8 @@ class Writer {
     line("  sequence_parallel: {}", row_.sp && row_.tp > 1);
     if (row_.left_open("sp")) assume("sequence parallelism is not stated");
     line("  context: {}", row_.cp);
-    line("  context_method: {}", !software_.assumed && exchanges_context_in_a_ring(software_.profile) ? "ring" : "allgather");
+    line("  context_method: {}",
+         !software_.assumed && exchanges_context_in_a_ring(software_.profile) ? "ring" : "allgather");
     if (row_.cp > 1) assume("the profile's usual context exchange");
     line("  pipeline: {}", row_.pp);
     line("  data: auto");

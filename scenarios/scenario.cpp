@@ -31,12 +31,14 @@ auto read_entry(Section& s, std::string_view key, std::string_view folder, std::
     return value;
   };
   if (looks_like_path(name)) return from(Document::load(name));
-  if (const LibraryEntry* entry = library.find(folder, name)) return from(Document::parse(entry->text, entry->path));
+  if (const LibraryEntry* entry = library.find(folder, name))
+    return from(Document::parse(entry->text, entry->path));
   if (!name.empty()) {
     const std::vector<std::string> names = library.names(folder);
     const std::string near = nearest_name(name, names);
-    s.fail(key, near.empty() ? fmt::format("unknown {} '{}'; in the library: {}", kind, name, fmt::join(names, ", "))
-                             : fmt::format("unknown {} '{}', did you mean '{}'?", kind, name, near));
+    s.fail(key, near.empty()
+                    ? fmt::format("unknown {} '{}'; in the library: {}", kind, name, fmt::join(names, ", "))
+                    : fmt::format("unknown {} '{}', did you mean '{}'?", kind, name, near));
   }
   return {};
 }
@@ -93,7 +95,8 @@ std::vector<PhaseSpec> read_phases(Section training, const TrainingSpec& main) {
     phases.push_back(p);
   }
   if (training.ok() && sum > main.tokens)
-    training.fail("phases", fmt::format("the phases' {:.4g} tokens are more than the run's {:.4g}", sum, main.tokens));
+    training.fail("phases",
+                  fmt::format("the phases' {:.4g} tokens are more than the run's {:.4g}", sum, main.tokens));
   return phases;
 }
 
@@ -102,24 +105,26 @@ void check_phases(Section training, const Scenario& s) {
   for (const PhaseSpec& p : s.phases) {
     const std::int64_t round = s.training.micro_batch * s.layout.data;
     if (p.global_batch % round != 0)
-      training.fail("phases", fmt::format("a phase's global_batch {} is not divisible by micro_batch {} x data {} = {}",
-                                          p.global_batch, s.training.micro_batch, s.layout.data, round));
+      training.fail("phases",
+                    fmt::format("a phase's global_batch {} is not divisible by micro_batch {} x data {} = {}",
+                                p.global_batch, s.training.micro_batch, s.layout.data, round));
     const std::int64_t chunks = static_cast<std::int64_t>(2) * s.layout.context;
     if (s.layout.context > 1 && p.sequence_length % chunks != 0)
       training.fail("phases", fmt::format("a phase's sequence_length {} is not divisible into {} chunks",
                                           p.sequence_length, chunks));
     const std::int64_t shards = static_cast<std::int64_t>(s.layout.tensor) * s.layout.context;
     if (s.layout.sequence_parallel && p.sequence_length % shards != 0)
-      training.fail("phases", fmt::format("a phase's sequence_length {} is not divisible by tensor x context = {}",
-                                          p.sequence_length, shards));
+      training.fail("phases",
+                    fmt::format("a phase's sequence_length {} is not divisible by tensor x context = {}",
+                                p.sequence_length, shards));
     if (!training.ok()) return;
     const Scenario phase = s.at_phase(p);
     if (phase.microbatches > 100'000)
       training.fail("phases", fmt::format("{} micro-batches a step of a phase; at most 100000 are simulated",
                                           phase.microbatches));
-    else if (const std::string why = s.schedule.row->refuse(
-                 {s.layout.pipeline, static_cast<int>(phase.microbatches), s.schedule.virtual_stages,
-                  phase.schedule.group_size, false});
+    else if (const std::string why =
+                 s.schedule.row->refuse({s.layout.pipeline, static_cast<int>(phase.microbatches),
+                                         s.schedule.virtual_stages, phase.schedule.group_size, false});
              !why.empty())
       training.fail("phases", fmt::format("a phase's global_batch {}: {}", p.global_batch, why));
   }
@@ -128,7 +133,8 @@ void check_phases(Section training, const Scenario& s) {
 void check_across(Section training, const Scenario& s) {
   const FlopRate peak = peak_rate(s.node.gpu, *s.training.precision);
   if (peak.value <= 0)
-    training.fail("precision", fmt::format("{} has no {} units", s.node.gpu.name, s.training.precision->name));
+    training.fail("precision",
+                  fmt::format("{} has no {} units", s.node.gpu.name, s.training.precision->name));
   if (s.training.sharding.group > 0 && (s.layout.data * s.layout.context) % s.training.sharding.group != 0)
     training.fail("sharding", fmt::format("a sharding group of {} does not divide data x context = {}",
                                           s.training.sharding.group, s.layout.data * s.layout.context));
@@ -177,16 +183,18 @@ Scenario read_scenario(Document& document, const Library& library) {
   s.model = read_entry(root, "model", "models", "model", library, "",
                        [](Section section, std::string_view name) { return read_model(section, name); });
   read_cluster(root.section("cluster"), library, s);
-  s.software = read_entry(root, "software", "software", "software profile", library, "megatron",
-                          [](Section section, std::string_view name) { return read_software_profile(section, name); });
+  s.software =
+      read_entry(root, "software", "software", "software profile", library, "megatron",
+                 [](Section section, std::string_view name) { return read_software_profile(section, name); });
   Section training = root.section("training");
   s.training = read_training(training, s.software, s.model);
   s.phases = read_phases(training, s.training);
   Section layout = root.section_or_empty("layout");
-  const bool known = document.ok();   // otherwise the layout's rules would speak about nonsense
+  const bool known = document.ok();  // otherwise the layout's rules would speak about nonsense
   s.layout = read_layout(layout, known ? s.model : Model{}, s.gpus(), s.training.sequence_length);
   if (document.ok()) s.microbatches = microbatches(training, s.training, s.layout);
-  s.schedule = read_schedule(root.section_or_empty("schedule"), s.model, s.layout, s.microbatches, s.software);
+  s.schedule =
+      read_schedule(root.section_or_empty("schedule"), s.model, s.layout, s.microbatches, s.software);
   s.failures = read_entry(root, "failures", "failures", "failure model", library, "default",
                           [](Section section, std::string_view) { return read_failures(section); });
   s.checkpoint = read_checkpoint(root.section_or_empty("checkpoint"));

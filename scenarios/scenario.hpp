@@ -30,7 +30,7 @@ struct Scenario {
   NodeSpec node;
   int nodes = 1;
   FabricSpec fabric;
-  std::string placement = "packed";   // packed | scattered | random
+  std::string placement = "packed";  // packed | scattered | random
   SoftwareProfile software;
   Layout layout;
   ScheduleSpec schedule;
@@ -41,7 +41,7 @@ struct Scenario {
   CheckpointSettings checkpoint;
   RecoverySettings recovery;
   Economics economics;
-  std::vector<std::string> assumptions;   // what was guessed rather than given or measured
+  std::vector<std::string> assumptions;  // what was guessed rather than given or measured
 
   int gpus() const { return nodes * node.gpus; }
   JobScale job_scale() const;

@@ -129,20 +129,6 @@ Json by_kind(const std::function<Json(const Filter&)>& of) {
   return json;
 }
 
-Json breakdown_json(const StepBreakdown& b) {
-  auto seconds = [](Duration d) { return to_seconds(d).value; };
-  return {{"compute", seconds(b.compute)},
-          {"tensor_exposed", seconds(b.tensor_exposed)},
-          {"context_exposed", seconds(b.context_exposed)},
-          {"expert_exposed", seconds(b.expert_exposed)},
-          {"pipeline_exposed", seconds(b.pipeline_exposed)},
-          {"data_exposed", seconds(b.data_exposed)},
-          {"bubble", seconds(b.bubble)},
-          {"optimizer", seconds(b.optimizer)},
-          {"data_loading", seconds(b.data_loading)},
-          {"other", seconds(b.other)}};
-}
-
 Json row_json(const Case& c) {
   const PublishedRow& row = *c.row;
   const RowPrediction& p = *c.prediction;

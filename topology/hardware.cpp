@@ -113,11 +113,12 @@ KernelConstants read_kernels(Section section) {
   constants.attention_triton = efficiency(section, "attention_triton", constants.attention_triton);
   constants.attention_cudnn8 = efficiency(section, "attention_cudnn8", constants.attention_cudnn8);
   constants.grouped_gemm = efficiency(section, "grouped_gemm", constants.grouped_gemm);
-  constants.cast_traffic = in_range(section, "cast_traffic", section.number("cast_traffic", constants.cast_traffic), 0, 20,
-                                    "cast_traffic must be more than 0 and at most 20");
+  constants.cast_traffic =
+      in_range(section, "cast_traffic", section.number("cast_traffic", constants.cast_traffic), 0, 20,
+               "cast_traffic must be more than 0 and at most 20");
   constants.permute_traffic =
-      in_range(section, "permute_traffic", section.number("permute_traffic", constants.permute_traffic), 0, 20,
-               "permute_traffic must be more than 0 and at most 20");
+      in_range(section, "permute_traffic", section.number("permute_traffic", constants.permute_traffic), 0,
+               20, "permute_traffic must be more than 0 and at most 20");
   constants.exchange_efficiency = efficiency(section, "exchange_efficiency", constants.exchange_efficiency);
   constants.attention_half_sequence =
       section.number("attention_half_sequence", constants.attention_half_sequence);

@@ -30,11 +30,11 @@ struct KernelConstants {
   double attention_half_sequence = 250;  // s0: sequence length at which a kernel reaches half of that
   double attention_backward = 0.85;      // backward rate over forward rate
   double grouped_gemm = 0.9;             // rate of grouped GEMM (experts) over that of one GEMM of its shape
-  double cast_traffic = 1.24;            // HBM traffic of narrow-format casts over the bytes that they must move
-  double permute_traffic = 2.1;          // likewise for gathering and scattering tokens by expert
-  double exchange_efficiency = 0.74;     // all-to-all over the scale-up link, of what rings reach there
-  double overlap_slowdown = 0.18;        // of compute while a collective runs on the same GPU at NVLink speed
-  double power_factor = 1.0;             // clock under the board's power limit, against the reference board
+  double cast_traffic = 1.24;         // HBM traffic of narrow-format casts over the bytes that they must move
+  double permute_traffic = 2.1;       // likewise for gathering and scattering tokens by expert
+  double exchange_efficiency = 0.74;  // all-to-all over the scale-up link, of what rings reach there
+  double overlap_slowdown = 0.18;     // of compute while a collective runs on the same GPU at NVLink speed
+  double power_factor = 1.0;          // clock under the board's power limit, against the reference board
 };
 
 struct GpuSpec {

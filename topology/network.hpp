@@ -64,7 +64,8 @@ class Network {
   // All-to-all of a dispatcher that sends each token once to a rank and once into a domain, not once per copy:
   // `inside` and `outside` are the per-rank buffers that such an exchange carries over the scale-up links and over
   // the network; they overlap. `inside_efficiency`: of what rings reach on the scale-up links.
-  Seconds exchange(Bytes inside, Bytes outside, const GroupLinks&, double inside_efficiency, Seconds fixed) const;
+  Seconds exchange(Bytes inside, Bytes outside, const GroupLinks&, double inside_efficiency,
+                   Seconds fixed) const;
 
   // One message from rank to rank over its route: sum of hop latencies + size / bottleneck. `concurrent`
   // messages leave the node at the same moment (those of its other ranks) and share its NICs.

@@ -35,7 +35,9 @@ GpuSpec benchmarked_gpu(const std::string& name) {
   GpuSpec gpu = load_gpu(name);
   KernelConstants& k = gpu.kernels;
   const bool ampere = gpu.architecture == "ampere", blackwell = gpu.architecture == "blackwell";
-  k.gemm_efficiency.bf16 = k.gemm_efficiency.fp16 = ampere ? (name == "a100-pcie-80" ? 0.772 : 0.83) : blackwell ? 0.506 : 0.81;
+  k.gemm_efficiency.bf16 = k.gemm_efficiency.fp16 = ampere      ? (name == "a100-pcie-80" ? 0.772 : 0.83)
+                                                    : blackwell ? 0.506
+                                                                : 0.81;
   k.gemm_prologue_k.bf16 = k.gemm_prologue_k.fp16 = ampere ? 122 : blackwell ? 150 : 200;
   k.attention_flash2 = ampere ? 0.72 : 0.376;
   k.attention_cudnn = ampere ? 0.69 : blackwell ? 0.50 : 0.595;
@@ -245,20 +247,21 @@ TEST_CASE("a streaming kernel takes its bytes at the reached bandwidth and a sta
 
 TEST_CASE("14 measured A100 products are met to 4 % on average and 15 % at worst") {
   // Every 13th of the 183 shapes by size, whose mean error is 2.8 %; shapes under 40 GFLOP err most.
-  const Errors e = gemm_errors(benchmarked_gpu("a100-pcie-80"), {{4096, 576, 5120, false, 155.0},      // kern-0149
-                                                          {4096, 4096, 1536, false, 232.9},     // kern-0237
-                                                          {8192, 1024, 4096, true, 196.1},      // kern-0316
-                                                          {4096, 4096, 3584, false, 220.1},     // kern-0245
-                                                          {4096, 4096, 4096, false, 226.1},     // kern-0213
-                                                          {4096, 7168, 4096, true, 215.7},      // kern-0196
-                                                          {4096, 24576, 1536, false, 217.5},    // kern-0146
-                                                          {4096, 4096, 14336, false, 236.4},    // kern-0231
-                                                          {16128, 4096, 4096, true, 216.4},     // kern-0265
-                                                          {4096, 7168, 16384, false, 231.6},    // kern-0185
-                                                          {33024, 2048, 7168, false, 233.1},    // kern-0204
-                                                          {16128, 8192, 4096, true, 219.5},     // kern-0325
-                                                          {4096, 32128, 8192, false, 233.0},    // kern-0308
-                                                          {4096, 8192, 64128, false, 235.2}});  // kern-0294
+  const Errors e =
+      gemm_errors(benchmarked_gpu("a100-pcie-80"), {{4096, 576, 5120, false, 155.0},      // kern-0149
+                                                    {4096, 4096, 1536, false, 232.9},     // kern-0237
+                                                    {8192, 1024, 4096, true, 196.1},      // kern-0316
+                                                    {4096, 4096, 3584, false, 220.1},     // kern-0245
+                                                    {4096, 4096, 4096, false, 226.1},     // kern-0213
+                                                    {4096, 7168, 4096, true, 215.7},      // kern-0196
+                                                    {4096, 24576, 1536, false, 217.5},    // kern-0146
+                                                    {4096, 4096, 14336, false, 236.4},    // kern-0231
+                                                    {16128, 4096, 4096, true, 216.4},     // kern-0265
+                                                    {4096, 7168, 16384, false, 231.6},    // kern-0185
+                                                    {33024, 2048, 7168, false, 233.1},    // kern-0204
+                                                    {16128, 8192, 4096, true, 219.5},     // kern-0325
+                                                    {4096, 32128, 8192, false, 233.0},    // kern-0308
+                                                    {4096, 8192, 64128, false, 235.2}});  // kern-0294
   INFO("mean absolute ", e.mean_absolute, ", mean ", e.mean, ", worst ", e.worst);
   CHECK(e.mean_absolute < 0.04);
   CHECK(std::abs(e.mean) < 0.03);
@@ -269,17 +272,17 @@ TEST_CASE("12 measured B200 products above 80 GFLOP are met to 15 % on average")
   // The source spreads by +-15 % among like shapes (4096 x 10240 x 8192 at 1452, 4096 x 8192 x 8192 at 1041
   // TFLOP/s), so one efficiency cannot do better; the whole table of 514 shapes errs by 10.8 %.
   const Errors e = gemm_errors(benchmarked_gpu("b200"), {{4096, 7168, 2048, false, 984.0},       // kern-0540
-                                                  {2048, 5120, 8192, false, 1066.0},      // kern-0742
-                                                  {16384, 4096, 2048, true, 806.7},       // kern-0702
-                                                  {4096, 14336, 4096, false, 1465.1},     // kern-0639
-                                                  {4096, 10240, 8192, false, 1451.6},     // kern-0366
-                                                  {7168, 16384, 4096, true, 1370.8},      // kern-0609
-                                                  {16384, 8192, 4096, true, 1020.0},      // kern-0446
-                                                  {16384, 12288, 5120, false, 1126.8},    // kern-0832
-                                                  {8192, 8192, 28672, false, 1136.0},     // kern-0798
-                                                  {8192, 26624, 16384, false, 1106.1},    // kern-0787
-                                                  {4096, 16384, 106496, false, 1151.0},   // kern-0433
-                                                  {53248, 16384, 32768, true, 1023.1}});  // kern-0776
+                                                         {2048, 5120, 8192, false, 1066.0},      // kern-0742
+                                                         {16384, 4096, 2048, true, 806.7},       // kern-0702
+                                                         {4096, 14336, 4096, false, 1465.1},     // kern-0639
+                                                         {4096, 10240, 8192, false, 1451.6},     // kern-0366
+                                                         {7168, 16384, 4096, true, 1370.8},      // kern-0609
+                                                         {16384, 8192, 4096, true, 1020.0},      // kern-0446
+                                                         {16384, 12288, 5120, false, 1126.8},    // kern-0832
+                                                         {8192, 8192, 28672, false, 1136.0},     // kern-0798
+                                                         {8192, 26624, 16384, false, 1106.1},    // kern-0787
+                                                         {4096, 16384, 106496, false, 1151.0},   // kern-0433
+                                                         {53248, 16384, 32768, true, 1023.1}});  // kern-0776
   INFO("mean absolute ", e.mean_absolute, ", mean ", e.mean, ", worst ", e.worst);
   CHECK(e.mean_absolute < 0.15);
   CHECK(e.worst < 0.40);

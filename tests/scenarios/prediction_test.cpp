@@ -50,7 +50,8 @@ TEST_CASE("steps of models with experts say nothing of a dense model") {
 TEST_CASE("a GPU without measured steps is told to be far from the data") {
   const PredictionInterval p = prediction_interval(scenario_on("tpu-v5p", 64), eleven("h100", "megatron"));
   CHECK(p.warning ==
-        "too few measured steps on tpu-v5p: the interval is borrowed from the same number format, on other GPUs");
+        "too few measured steps on tpu-v5p: the interval is borrowed from the same number format, on other "
+        "GPUs");
 }
 
 TEST_CASE("a job of more than twice the largest measured one is told to be far from the data") {
@@ -60,7 +61,7 @@ TEST_CASE("a job of more than twice the largest measured one is told to be far f
 
 TEST_CASE("a biased group moves one end only: the prediction stays inside its interval") {
   std::vector<Residual> list = eleven("h100", "megatron");
-  for (Residual& r : list) r.error += 0.2;   // always predicted too slow, by 15 to 25 %
+  for (Residual& r : list) r.error += 0.2;  // always predicted too slow, by 15 to 25 %
   const PredictionInterval p = prediction_interval(scenario_on("h100", 64), list);
   CHECK(p.high == 1);
   CHECK(p.low == doctest::Approx(1 / 1.24).epsilon(1e-12));

@@ -149,7 +149,8 @@ TEST_CASE("groups that run together share the NICs of a node") {
 TEST_CASE("in a training step a NIC reaches what it does alone, times what the loaded network leaves of it") {
   const Fabric fabric = library_fabric("hgx-h100", 4, "infiniband-ndr-rail");
   const GroupLinks links = Network(fabric, packed_placement(32)).group(ranks(4, 8), 8);
-  CHECK(links.inter.value / links.inter_nominal.value == doctest::Approx(fabric.node().nic.efficiency * fabric.spec().routing_efficiency).epsilon(1e-12));
+  CHECK(links.inter.value / links.inter_nominal.value ==
+        doctest::Approx(fabric.node().nic.efficiency * fabric.spec().routing_efficiency).epsilon(1e-12));
   CHECK(fabric.spec().routing_efficiency < 1);
 }
 
@@ -310,4 +311,26 @@ TEST_CASE("placement decides how many domains a group touches") {
   CHECK(packed.domains == 1);
   CHECK(scattered.domains == 8);
   CHECK(scattered.ranks_per_domain == 1);
+}
+
+// 8 GPUs of one node: each keeps an eighth and sends 7/8 of 360 MB at half of what rings reach; then one alpha.
+TEST_CASE(
+    "a dispatcher's exchange inside a node takes its bytes over the scale-up links at its own efficiency") {
+  const Fabric fabric = library_fabric("hgx-h100", 1, "none");
+  const Network network(fabric, packed_placement(8));
+  const GroupLinks links = network.group(ranks(8), 1);
+  const double rate = links.intra.value * 0.5;
+  CHECK(network.exchange(Bytes(360e6), Bytes(0), links, 0.5, Seconds(0)).value ==
+        doctest::Approx(360e6 * 7 / 8 / rate + links.intra_latency.value).epsilon(1e-12));
+}
+
+TEST_CASE("what a dispatcher sends between nodes only once is sent in proportion faster") {
+  const Fabric fabric = library_fabric("hgx-h100", 4, "infiniband-ndr-rail");
+  const Network network(fabric, packed_placement(32));
+  const GroupLinks links = network.group(ranks(32), 1);
+  const Seconds copies = network.exchange(Bytes(1e9), Bytes(1e9), links, 0.7, Seconds(0));
+  const Seconds once = network.exchange(Bytes(0.9e9), Bytes(0.4e9), links, 0.7, Seconds(0));
+  // Bound by the NICs both times: 0.4 of the bytes, 0.4 of the time beyond the latency.
+  CHECK((once - links.inter_latency).value ==
+        doctest::Approx(0.4 * (copies - links.inter_latency).value).epsilon(1e-9));
 }
