@@ -94,7 +94,8 @@ struct Software {
   bool assumed = false;
 };
 
-// A framework without a row of its own: sharded parameters look like FSDP, model parallelism like Megatron.
+// A framework without a row of its own: sharded parameters look like FSDP, model parallelism like an in-house stack on
+// plain PyTorch.
 Software software_of(const PublishedRow& row) {
   std::string name = row.framework;
   std::replace(name.begin(), name.end(), '-', '_');
@@ -105,9 +106,9 @@ Software software_of(const PublishedRow& row) {
   const bool assumed = profile.empty();
   if (assumed) {
     const bool sharded = row.sharding == "zero3" || row.sharding == "hsdp";
-    profile = !sharded && (row.tp > 1 || row.pp > 1 || row.is_moe()) ? "megatron" : "fsdp-eager";
+    profile = !sharded && (row.tp > 1 || row.pp > 1 || row.is_moe()) ? "pytorch-native" : "fsdp-eager";
   }
-  if (profile == "megatron" && !row.flash) profile = "megatron-2021";
+  if ((profile == "megatron" || profile == "pytorch-native") && !row.flash) profile = "megatron-2021";
   const double year = release_year(row.release);
   const bool nvidia = profile == "nemo" || profile == "megatron";
   if (nvidia && year > 0 && !assumed && software_year(row.release) < kCudnn9Since) profile += "-2024";
