@@ -385,9 +385,10 @@ std::string verdict_of(const MemoryReport& report, const TrainingSpec& t, const 
       largest.remedy);
 }
 
-std::vector<std::string> assumptions_of(const Model& m) {
-  std::vector<std::string> list = {fmt::format(
-      "{:.1f} GiB a GPU for CUDA context, communicators and fragmentation", in_gib(kFrameworkAllowance))};
+std::vector<std::string> assumptions_of(const Model& m, const SoftwareProfile& profile) {
+  std::vector<std::string> list = {
+      fmt::format("{:.1f} GiB a GPU for CUDA context, communicators and fragmentation",
+                  in_gib(profile.framework_memory))};
   if (m.experts)
     list.emplace_back("tokens are spread evenly over experts; a skewed router needs more memory");
   return list;
@@ -423,7 +424,10 @@ MemoryReport memory_of(const Model& m, const Layout& l, const TrainingSpec& t, c
     for (const Slot& slot : schedule.slots[static_cast<std::size_t>(rank)]) live.run(slot);
     memory.activations = Bytes(live.peak().layers);
     memory.chunks_in_flight = live.peak().chunks;
-    memory.buffers = Bytes(live.peak().ends + live.peak().transient) + kFrameworkAllowance +
+    const LivePeak& peak = live.peak();
+    // What the caching allocator holds beyond the live bytes, for tensors that come and go.
+    const Bytes cached((profile.fragmentation - 1) * (peak.layers + peak.ends + peak.transient));
+    memory.buffers = Bytes(peak.ends + peak.transient) + cached + profile.framework_memory +
                      shard_buffers(m, l, t, spec, profile, stages, parameters.embedding);
     if (report.stages.empty() || memory.total() > report.peak) {
       report.peak = memory.total();
@@ -433,7 +437,7 @@ MemoryReport memory_of(const Model& m, const Layout& l, const TrainingSpec& t, c
   }
   report.fits = report.peak <= report.capacity;
   report.verdict = verdict_of(report, t, l);
-  report.assumptions = assumptions_of(m);
+  report.assumptions = assumptions_of(m, profile);
   return report;
 }
 

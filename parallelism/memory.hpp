@@ -3,8 +3,8 @@
 //   activations  bytes kept per layer and micro-batch [Korthikanti et al. 2022, eq. 1-6; bf16 flash SwiGLU
 //                form: Megatron-Core's theoretical memory report] x the chunks that the schedule really holds
 //   buffers      logits and loss, gathered parameters and unsharded gradients of ZeRO-2/3, and a named
-//                allowance for the CUDA context, communicators and fragmentation
-// Leaves out: allocator fragmentation beyond the allowance, inference, checkpoints in host memory.
+//                allowance for the CUDA context and communicators, and the allocator's share, by software
+// Leaves out: inference, checkpoints in host memory.
 #pragma once
 
 #include <string>
@@ -16,11 +16,6 @@
 #include "sim/units.hpp"
 
 namespace runcast {
-
-// Outside the allocator's live tensors: CUDA context and loaded kernels 0.5-0.9 GiB (measured on A100 and
-// H100 by users of PyTorch), the rest for communicators' buffers and fragmentation: assumption, on the low
-// side, since the published LLaMA 3 405B runs fit into 79.3 GiB [Llama Team 2024, table 4].
-inline constexpr Bytes kFrameworkAllowance{1.0 * kGiB};
 
 struct StageMemory {
   int stage = 0;  // pipeline rank

@@ -50,6 +50,10 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
   p.overlap_p2p_interleaved = s.flag("overlap_p2p_interleaved", p.overlap_p2p_interleaved);
   p.bucket_parameters = fraction(s, "bucket_parameters", p.bucket_parameters, 1e15);
   p.collective_launch = s.seconds("collective_launch", p.collective_launch);
+  p.framework_memory = s.bytes("framework_memory", p.framework_memory);
+  p.fragmentation = s.number("fragmentation", p.fragmentation);
+  if (s.ok() && (p.fragmentation < 1 || p.fragmentation > 3))
+    s.fail("fragmentation", "fragmentation must lie between 1 and 3");
   p.sharding = s.choice("sharding", kShardings, p.sharding);
   p.recompute = s.choice("recompute", kRecomputes, p.recompute);
   s.skip("source");
