@@ -8,16 +8,6 @@ namespace runcast {
 
 namespace {
 
-struct RankShare {  // parameters of one layer on one rank
-  double dense = 0, expert = 0;
-};
-
-RankShare parameters_per_rank(const StepShape& s, bool moe_layer) {
-  const LayerParameters p = layer_parameters(*s.model, moe_layer);
-  return {static_cast<double>(p.attention + p.mlp + p.router + p.norms) / s.layout->tensor,
-          static_cast<double>(p.routed_experts) / (s.layout->expert * s.layout->expert_tensor)};
-}
-
 void record(std::vector<CommunicationUse>& uses, const CommunicationUse& one, double times) {
   for (CommunicationUse& use : uses) {
     if (use.group != one.group || use.collective != one.collective) continue;
@@ -228,7 +218,7 @@ void shard_pass(StagePass& pass, double layers, Seconds layer, Seconds gather, S
 void add_sharding(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups,
                   const StageCost& layer, double layers, bool moe, bool split) {
   if (layers < 1 || groups.shard.ranks < 2) return;
-  const RankShare share = parameters_per_rank(s, moe);
+  const RankShare share = layer_share(*s.model, *s.layout, moe);
   const SoftwareProfile& profile = *s.profile;
   const Seconds launch = profile.collective_launch;
   const Bytes dense(share.dense * profile.reduce_bytes), expert(share.expert * profile.reduce_bytes);
@@ -280,6 +270,12 @@ void shard_table(StageCost& stage, const StepShape& s, const Network& network, c
 }
 
 }  // namespace
+
+RankShare layer_share(const Model& model, const Layout& layout, bool moe_layer) {
+  const LayerParameters p = layer_parameters(model, moe_layer);
+  return {static_cast<double>(p.attention + p.mlp + p.router + p.norms) / layout.tensor,
+          static_cast<double>(p.routed_experts) / (layout.expert * layout.expert_tensor)};
+}
 
 Seconds parameter_gather(const Network& network, const SoftwareProfile& profile, Bytes size,
                          const GroupLinks& group) {

@@ -54,6 +54,12 @@ struct GroupTable {
   const GroupLinks& operator[](CommunicationGroup) const;
 };
 
+// Parameters of one rank before data-parallel sharding; of one layer, or summed over a stage.
+struct RankShare {
+  double dense = 0, expert = 0;
+};
+RankShare layer_share(const Model&, const Layout&, bool moe_layer);
+
 // Speed of a group's bottleneck link against NVLink: how much of a GPU its collectives keep from compute.
 double link_share(const GroupLinks&);
 

@@ -38,11 +38,6 @@ struct ClockCost {
   }
 };
 
-// Parameters of one rank before data-parallel sharding.
-struct StageParameters {
-  double dense = 0, expert = 0;
-};
-
 struct ClockStage {
   ClockCost forward, backward, input_gradient, weight_gradient;
 };
@@ -61,7 +56,7 @@ struct Traffic {
 
 // The data-parallel stream of one pipeline rank.
 struct DataStream {
-  Time free{};           // end of the last collective issued
+  Time free{};  // end of the last collective issued
   Traffic reduction, gather;
   Duration stretched{};  // time that slots gained by sharing the GPU with it, or by waiting inside for it
   Duration gate_wait{};
@@ -146,11 +141,11 @@ class StepWork final : public PipelineWork {
 
   const DataStream& stream(int rank) const { return streams_[static_cast<std::size_t>(rank)]; }
   const ClockCost& spent(int rank) const { return spent_[static_cast<std::size_t>(rank)]; }
-  StageParameters parameters(int rank) const {
-    StageParameters sum;
+  RankShare parameters(int rank) const {
+    RankShare sum;
     for (std::size_t stage = 0; stage < stages_.size(); ++stage)
       if (per_stage_[static_cast<std::size_t>(rank)][stage].parameters > 0) {
-        const StageParameters one = stage_parameters(stage);
+        const RankShare one = stage_parameters(stage);
         sum.dense += one.dense;
         sum.expert += one.expert;
       }
@@ -224,7 +219,7 @@ class StepWork final : public PipelineWork {
       for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
         const auto rank = static_cast<std::size_t>(schedule_.rank_of_stage[direction][stage]);
         StageState& state = per_stage_[rank][stage];
-        const StageParameters held = stage_parameters(stage);
+        const RankShare held = stage_parameters(stage);
         state.parameters = held.dense + held.expert;
         if (groups_.data.ranks < 2 || inside || state.parameters <= 0) continue;
         state.buckets = static_cast<int>(std::clamp(state.parameters / bucket_size(), 1.0, 64.0));
@@ -254,15 +249,15 @@ class StepWork final : public PipelineWork {
   // Megatron: a bucket is at least bucket_parameters, and 1 M parameters per data-parallel rank.
   double bucket_size() const { return std::max(in_.profile->bucket_parameters, 1e6 * groups_.data.ranks); }
 
-  StageParameters stage_parameters(std::size_t stage) const {
+  RankShare stage_parameters(std::size_t stage) const {
     const Model& m = *in_.model;
     std::int64_t first = 0;
     for (std::size_t s = 0; s < stage; ++s) first += in_.schedule->stage_layers[s];
-    StageParameters sum;
+    RankShare sum;
     for (std::int64_t i = 0; i < in_.schedule->stage_layers[stage]; ++i) {
-      const LayerParameters p = layer_parameters(m, m.layer_is_moe(first + i));
-      sum.dense += static_cast<double>(p.attention + p.mlp + p.router + p.norms) / in_.layout->tensor;
-      sum.expert += static_cast<double>(p.routed_experts) / (in_.layout->expert * in_.layout->expert_tensor);
+      const RankShare layer = layer_share(m, *in_.layout, m.layer_is_moe(first + i));
+      sum.dense += layer.dense;
+      sum.expert += layer.expert;
     }
     const double table = static_cast<double>(m.vocabulary * m.hidden) / in_.layout->tensor;
     if (stage == 0) sum.dense += table;
@@ -374,7 +369,7 @@ bool has_split_backward(const PipelineSchedule& schedule) {
 }
 
 // Optimizer of one rank's shard, with the pass that takes the gradient norm before it.
-Seconds optimizer_time(const StepInput& in, const StageParameters& parameters) {
+Seconds optimizer_time(const StepInput& in, const RankShare& parameters) {
   const GpuSpec& gpu = in.network->fabric().node().gpu;
   const Layout& l = *in.layout;
   double shard = parameters.dense + parameters.expert;

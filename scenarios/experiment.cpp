@@ -267,14 +267,15 @@ StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfe
   return simulate_step(in);
 }
 
-StepExperiment simulate(const Scenario& s, std::uint64_t seed) {
-  StepExperiment e;
-  e.step = step_of(s, seed, true);
+MemoryReport memory_of(const Scenario& s) {
   const PipelineSchedule schedule =
       s.schedule.row->build({s.layout.pipeline, static_cast<int>(s.microbatches), s.schedule.virtual_stages,
                              s.schedule.group_size, false});
-  e.memory = memory_of(s.model, s.layout, s.training, s.schedule, s.software, schedule, s.node.gpu);
-  return e;
+  return memory_of(s.model, s.layout, s.training, s.schedule, s.software, schedule, s.node.gpu);
+}
+
+StepExperiment simulate(const Scenario& s, std::uint64_t seed) {
+  return {step_of(s, seed, true), memory_of(s)};
 }
 
 nlohmann::ordered_json step_document(Document document, const Library& library,
@@ -291,7 +292,7 @@ nlohmann::ordered_json step_document(Document document, const Library& library,
 nlohmann::ordered_json memory_document(Document document, const Library& library,
                                        const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
-  const StepExperiment e = simulate(s, options.seed);
+  const StepExperiment e{{}, memory_of(s)};  // no step is simulated to count bytes
   Json json = open_document(document);
   json["step"]["memory"] = memory_json(e.memory);
   close_document(json, s, e, options);

@@ -29,6 +29,7 @@ struct StepExperiment {
   MemoryReport memory;
 };
 StepExperiment simulate(const Scenario&, std::uint64_t seed);
+MemoryReport memory_of(const Scenario&);
 // The step alone; `attribute_transfers` as in StepInput.
 StepResult step_of(const Scenario&, std::uint64_t seed, bool attribute_transfers);
 // The keys of step.breakdown_s.
