@@ -12,9 +12,11 @@
 #include <sstream>
 
 #include "parallelism/kernel_time.hpp"
+#include "scenarios/collective_curves.hpp"
 #include "scenarios/csv.hpp"
 #include "sim/error.hpp"
 #include "topology/network.hpp"
+#include "topology/tuner.hpp"
 
 namespace runcast {
 
@@ -31,15 +33,6 @@ GpuSpec read_gpu_entry(const std::string& name, const Library& library, std::str
   GpuSpec gpu = read_gpu(document.root());
   document.finish();
   return gpu;
-}
-
-NodeSpec read_node_entry(const std::string& name, const Library& library) {
-  const LibraryEntry& entry = library.get(kNodes, name, "node", "--node");
-  Document document = Document::parse(entry.text, entry.path);
-  Section root = document.root();
-  NodeSpec node = read_node(root, read_gpu_entry(root.text("gpu"), library, entry.path));
-  document.finish();
-  return node;
 }
 
 // ---- matrix products ------------------------------------------------------------------------------------------
@@ -262,7 +255,7 @@ Seconds collective_time(const Scenario& s, const CollectiveRun& run, Bytes size)
   const Network network(fabric, packed_placement(run.ranks));
   std::vector<RankId> ranks;
   for (int r = 0; r < run.ranks; ++r) ranks.emplace_back(r);
-  return network.collective(run.collective, size, network.group(ranks, 1)).time;
+  return network.collective(run.collective, size, network.group(ranks, 1), kBenchmarkLaunch).time;
 }
 
 }  // namespace
@@ -349,7 +342,7 @@ CollectiveRun read_nccl_tests(std::string_view text, const std::string& file) {
 CalibrationStudy nccl_study(const CollectiveRun& run, const std::string& node, const Library& library,
                             const CalibrationRequest& request, const ExperimentOptions& options) {
   Scenario scenario;
-  scenario.node = read_node_entry(node, library);
+  scenario.node = library_node(node, library, "--node");
   const int per_node = run.ranks / run.nodes;
   if (per_node * run.nodes != run.ranks || per_node != scenario.node.gpus)
     throw ConfigError(

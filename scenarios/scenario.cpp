@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "scenarios/collective_curves.hpp"
+
 namespace runcast {
 
 namespace {
@@ -57,6 +59,7 @@ NodeSpec read_node_entry(Section section, const Library& library) {
 void read_cluster(Section s, const Library& library, Scenario& out) {
   out.node = read_entry(s, "node", "hardware/nodes", "node", library, "",
                         [&](Section section, std::string_view) { return read_node_entry(section, library); });
+  if (s.ok()) out.node.measured = collective_curves(library, out.node.gpu.architecture);
   const std::int64_t nodes = s.count("nodes");
   if (s.ok() && (nodes < 1 || nodes > kMaxNodes))
     s.fail("nodes", fmt::format("nodes must be between 1 and {}, not {}", kMaxNodes, nodes));

@@ -97,6 +97,19 @@ std::string_view name_of(Algorithm algorithm) {
   return {};
 }
 
+std::string_view name_of(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::ll:
+      return "LL";
+    case Protocol::ll128:
+      return "LL128";
+    case Protocol::simple:
+      return "Simple";
+  }
+  INVARIANT(false && "unknown protocol");
+  return {};
+}
+
 Seconds closed_form(Collective collective, Algorithm algorithm, int n, Seconds alpha, Bytes size,
                     Bandwidth b) {
   INVARIANT(n >= 1 && b.value > 0 && size.value >= 0 && alpha.value >= 0);

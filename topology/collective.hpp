@@ -23,8 +23,13 @@ namespace runcast {
 enum class Collective { all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, send_receive };
 enum class Algorithm { ring, tree, double_tree, halving_doubling, nvls, hierarchical, pairwise };
 
+// NCCL's three ways to move bytes: LL sends 4 B of data with 4 B of flag (no fence, half of the rate), LL128
+// 120 B of data with 8 B of flag (NVLink keeps the order), Simple whole chunks with a fence after each.
+enum class Protocol { ll, ll128, simple };
+
 std::string_view name_of(Collective);
 std::string_view name_of(Algorithm);
+std::string_view name_of(Protocol);
 
 // The row of the table above. INVARIANT: the algorithm implements the collective, n >= 1, b > 0. For
 // n = 1 it is 0 s.

@@ -8,6 +8,7 @@
 
 #include "sim/config.hpp"
 #include "sim/units.hpp"
+#include "topology/measured_curve.hpp"
 
 namespace runcast {
 
@@ -72,6 +73,8 @@ struct NodeSpec {
   LinkSpec nic;
   Bandwidth host_link;  // PCIe (or C2C) per GPU and direction, for offload
   Watts host_power;     // CPUs, fans, NICs: what is not GPU boards
+  // Collectives that were measured on this entry or on one of its architecture; whoever reads the library fills it.
+  std::vector<MeasuredCurve> measured;
 };
 
 // Each reads every key of its section but `gpu` of a node, which the caller reads, to find the GPU in the

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "topology/routing.hpp"
+#include "topology/tuner.hpp"
 
 namespace runcast {
 namespace {
@@ -243,92 +244,35 @@ void slow_down(const Fabric& fabric, const Spread& spread, double load, GroupLin
   if (!outside.link.empty()) links.busiest_link = outside.link;
 }
 
-// ---- algorithms -----------------------------------------------------------------------------------------
+// ---- measured curves ------------------------------------------------------------------------------------
 
-constexpr double kTreeEfficiency = 0.92;  // of a ring's bandwidth: NCCL 2.30, src/graph/tuning.cc
-
-struct Rates {
-  Bandwidth intra, inter, pairwise, in_switch;
-};
-
-// Rate of a ring, per rank: inside one domain its link; across domains one NIC for each channel.
-Bandwidth ring_rate(const GroupLinks& links, const Rates& rates) {
-  if (links.domains == 1) return rates.intra;
-  const Bandwidth channels = rates.inter * links.narrowest_domain;
-  return links.ranks_per_domain == 1 ? channels : std::min(rates.intra, channels);
+// The network that nccl-tests had to itself: one leaf above all nodes.
+FabricSpec quiet_fabric() {
+  FabricSpec spec;
+  spec.name = "quiet";
+  spec.rails = true;
+  spec.tiers = {{"leaf", 0, 1.0, Seconds(0.3e-6), 1}};  // assumption: InfiniBand switch and cable
+  spec.routing_efficiency = 1;
+  return spec;
 }
 
-Seconds ring_latency(const GroupLinks& links) {
-  return (links.ranks - links.domains) * links.intra_latency + (links.domains - 1) * links.inter_latency;
-}
-
-// Inside a domain NCCL's trees are chains.
-Seconds tree_latency(const GroupLinks& links) {
-  return 2.0 * ((links.ranks_per_domain - 1) * links.intra_latency + links.tree_depth * links.inter_latency);
-}
-
-// NVLS inside, a double tree of S/g outside (between two domains each sends S/g once), at the same time.
-Seconds hierarchical_all_reduce(const GroupLinks& links, const Rates& rates, Bytes size) {
-  const int g = links.narrowest_domain, full = links.ranks_per_domain;
-  const double passes = links.domains == 2 ? 1 : 2;
-  if (links.in_switch_reduction)
-    return std::max(bandwidth_bound(Collective::all_reduce, Algorithm::nvls, full, size, rates.in_switch),
-                    passes * (size / (rates.inter * g)));
-  return 2.0 * bandwidth_bound(Collective::reduce_scatter, Algorithm::ring, full, size, rates.intra) +
-         bandwidth_bound(Collective::all_reduce, Algorithm::ring, links.domains, size / g, rates.inter);
-}
-
-Seconds all_to_all(const GroupLinks& links, const Rates& rates, Bytes size) {
-  const double n = links.ranks;
-  const Seconds inside = size * ((links.ranks_per_domain - 1) / n) / rates.intra;
-  if (links.domains == 1) return inside;
-  return std::max(inside, size * ((n - links.narrowest_domain) / n) / rates.pairwise);
-}
-
-Seconds bandwidth_term(Collective collective, Algorithm algorithm, const GroupLinks& links,
-                       const Rates& rates, Bytes size) {
-  switch (algorithm) {
-    case Algorithm::nvls:
-      return bandwidth_bound(collective, algorithm, links.ranks, size, rates.in_switch);
-    case Algorithm::hierarchical:
-      return hierarchical_all_reduce(links, rates, size);
-    case Algorithm::pairwise:
-      return collective == Collective::all_to_all ? all_to_all(links, rates, size)
-                                                  : size / (links.domains == 1 ? rates.intra : rates.inter);
-    default:
-      return bandwidth_bound(collective, algorithm, links.ranks, size, ring_rate(links, rates));
+// What the tuner needs of the links that were measured. An entry's own curve is laid over that entry's present
+// efficiencies and latencies: a fit of them to other measurements does not scale the curve a second time.
+GroupLinks reference_links(const MeasuredCurve& curve, const NodeSpec& own) {
+  NodeSpec node = *curve.reference;
+  node.measured.clear();
+  if (node.name == own.name) {
+    node.scale_up.efficiency = own.scale_up.efficiency;
+    node.scale_up.latency = own.scale_up.latency;
+    node.nic.efficiency = own.nic.efficiency;
+    node.nic.latency = own.nic.latency;
+    node.in_switch_efficiency = own.in_switch_efficiency;
+    node.in_switch_latency = own.in_switch_latency;
   }
-}
-
-Seconds latency_term(Collective collective, Algorithm algorithm, const GroupLinks& links) {
-  const Seconds furthest = links.domains > 1 ? links.inter_latency : links.intra_latency;
-  switch (algorithm) {
-    case Algorithm::nvls:
-      return links.in_switch_latency;
-    case Algorithm::double_tree:
-      return tree_latency(links);
-    case Algorithm::hierarchical:
-      return links.in_switch_reduction
-                 ? links.in_switch_latency + 2.0 * links.tree_depth * links.inter_latency
-                 : 2.0 * ((links.ranks_per_domain - 1) * links.intra_latency +
-                          (links.domains - 1) * links.inter_latency);
-    case Algorithm::pairwise:  // messages are posted one after the other and fly together
-      if (collective == Collective::send_receive) return furthest;
-      return (links.ranks - 1) * links.intra_latency + (links.domains > 1 ? links.inter_latency : Seconds(0));
-    default:
-      return (collective == Collective::all_reduce ? 2.0 : 1.0) * ring_latency(links);
-  }
-}
-
-// What may run over these links, in the order of preference at equal times.
-std::vector<Algorithm> applicable(Collective collective, const GroupLinks& links) {
-  if (collective == Collective::all_to_all || collective == Collective::send_receive)
-    return {Algorithm::pairwise};
-  if (collective != Collective::all_reduce) return {Algorithm::ring};
-  std::vector<Algorithm> algorithms{Algorithm::ring, Algorithm::double_tree};
-  if (links.domains == 1 && links.in_switch_reduction) algorithms.push_back(Algorithm::nvls);
-  if (links.domains > 1 && links.ranks_per_domain > 1) algorithms.push_back(Algorithm::hierarchical);
-  return algorithms;
+  const Fabric fabric(std::move(node), curve.nodes, quiet_fabric());
+  std::vector<RankId> ranks;
+  for (int rank = 0; rank < curve.ranks; ++rank) ranks.emplace_back(rank);
+  return Network(fabric, packed_placement(curve.ranks)).group(ranks, 1);
 }
 
 }  // namespace
@@ -336,6 +280,8 @@ std::vector<Algorithm> applicable(Collective collective, const GroupLinks& links
 Network::Network(const Fabric& fabric, Placement placement)
     : fabric_(&fabric), placement_(std::move(placement)) {
   for (const GpuId gpu : placement_.gpu) INVARIANT(gpu.value >= 0 && gpu.value < fabric.gpus());
+  for (const MeasuredCurve& curve : fabric.node().measured)
+    curves_.emplace_back(curve, reference_links(curve, fabric.node()));
 }
 
 GroupLinks Network::group(std::span<const RankId> members, int concurrent) const {
@@ -362,20 +308,10 @@ GroupLinks Network::group(std::span<const RankId> members, int concurrent) const
 CollectiveCost Network::collective(Collective collective, Bytes size, const GroupLinks& links,
                                    Seconds fixed) const {
   if (links.ranks == 1) return {};
-  const Rates nominal{links.intra_nominal, links.inter_nominal, links.pairwise_nominal, links.intra_nominal};
-  const Rates reached{links.intra, links.inter, links.pairwise, links.in_switch};
-  CollectiveCost best;
-  bool first = true;
-  for (const Algorithm algorithm : applicable(collective, links)) {
-    const double efficiency = algorithm == Algorithm::double_tree ? kTreeEfficiency : 1;
-    const Seconds time = fixed + latency_term(collective, algorithm, links) +
-                         bandwidth_term(collective, algorithm, links, reached, size) / efficiency;
-    if (!first && time >= best.time) continue;
-    first = false;
-    best = {time, algorithm, bandwidth_term(collective, algorithm, links, nominal, size)};
-  }
-  INVARIANT(best.time >= best.bound);
-  return best;
+  CollectiveCost cost = tune(collective, size, links);
+  cost.time =
+      fixed + std::max(cost.bound, corrected(curves_, fabric_->node().name, collective, cost.time, links));
+  return cost;
 }
 
 Seconds Network::exchange(Bytes inside, Bytes outside, const GroupLinks& links, double inside_efficiency,

@@ -1,12 +1,7 @@
 // Times of collectives and point-to-point messages between ranks, from the links of the routes that they take
-// (network: alpha_beta). A group of ranks is looked at once; its links then price any collective and size.
-// Over N domains with g ranks each, NCCL's rings run g channels, each through a NIC of its own:
-//   ring          bandwidth min(intra, g inter), steps (n-N) intra + (N-1) inter, twice for an all-reduce
-//   double tree   2 ((g-1) intra + ceil(log2 N) inter) + 2 S/b at 0.92 of the ring's rate  [NCCL tuning.cc]
-//   hierarchical  with in-switch reduction the slower of NVLS inside and a double tree of S/g outside,
-//                 pipelined; without it reduce-scatter, all-reduce of S/g, all-gather one after the other
-//   all-to-all    the slower of what stays inside and what leaves the domain
-// Leaves out: NCCL's protocols (LL, LL128), contention in time, collisions (a fabric's routing_efficiency).
+// (network: alpha_beta). A group of ranks is looked at once; its links then price any collective and size, by the
+// formulas of topology/tuner and, where the hardware entry has them, by measured curves (topology/measured_curve).
+// Leaves out: contention in time (topology/flow_network), collisions (a fabric's routing_efficiency).
 #pragma once
 
 #include <span>
@@ -16,35 +11,12 @@
 #include "sim/units.hpp"
 #include "topology/collective.hpp"
 #include "topology/fabric.hpp"
+#include "topology/group_links.hpp"
 #include "topology/hardware.hpp"
+#include "topology/measured_curve.hpp"
 #include "topology/placement.hpp"
 
 namespace runcast {
-
-// What the routes between the members of one group offer, per rank and direction.
-struct GroupLinks {
-  int ranks = 1;
-  int domains = 1;                 // scale-up domains (nodes, NVL72 racks) that the group touches
-  int ranks_per_domain = 1;        // in the fullest one
-  Bandwidth intra_nominal, intra;  // scale-up link: datasheet, and reached by ring collectives
-  Bandwidth inter_nominal, inter;  // share of the NICs and of the oversubscribed tiers: datasheet, reached
-  Seconds intra_latency, inter_latency;  // alpha of one step over the slowest route of each kind
-  int narrowest_domain = 1;              // ranks in the emptiest domain: the fewest channels of a ring
-  int tree_depth = 0;                    // ceil(log2 domains)
-  // Per rank in an all-to-all, for the bytes that leave the domain: less than `inter` where many ranks share
-  // an oversubscribed uplink that a well-placed ring crosses once.
-  Bandwidth pairwise_nominal, pairwise;
-  bool in_switch_reduction = false;
-  Seconds in_switch_latency;  // of a whole NVLS all-reduce in the fullest domain
-  Bandwidth in_switch;        // bandwidth of NVLS, of the form of collective.hpp
-  std::string busiest_link;   // the name of the bottleneck, for reports
-};
-
-struct CollectiveCost {
-  Seconds time;
-  Algorithm algorithm = Algorithm::ring;
-  Seconds bound;  // bandwidth term of that algorithm at nominal rate: INVARIANT time >= bound
-};
 
 class Network {
  public:
@@ -58,7 +30,8 @@ class Network {
   // ConfigError when failed links cut the group apart.
   GroupLinks group(std::span<const RankId> members, int concurrent) const;
 
-  // The fastest applicable algorithm at this size. `fixed` is launch time, added once.
+  // The fastest applicable algorithm at this size, corrected by the measured curves of the node. `fixed` is
+  // launch time, added once.
   CollectiveCost collective(Collective, Bytes size, const GroupLinks&, Seconds fixed = Seconds(0)) const;
 
   // All-to-all of a dispatcher that sends each token once to a rank and once into a domain, not once per copy:
@@ -77,6 +50,7 @@ class Network {
  private:
   const Fabric* fabric_;
   Placement placement_;
+  std::vector<CurveMap> curves_;
 };
 
 }  // namespace runcast

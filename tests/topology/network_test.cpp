@@ -99,13 +99,13 @@ TEST_CASE("on H200 the switch reduces from five GPUs on, at the measured bus ban
   }
 }
 
-// NCCL#1576: 192 GB/s of bus bandwidth on DGX A100 with 8 x HDR200: 8 x 25 x 0.92 = 184.
+// NCCL#1576: 192 GB/s of bus bandwidth on DGX A100 with 8 x HDR200: 8 x 25 x 0.92 = 184, less the pipeline's fill.
 TEST_CASE("rings over several DGX A100 are limited by their eight NICs together") {
   const Fabric fabric = library_fabric("dgx-a100-80", 4, "infiniband-quiet");
   const Network network(fabric, packed_placement(32));
   const auto cost = network.collective(Collective::all_reduce, Bytes(16e9), network.group(ranks(32), 1));
   CHECK(gigabytes(bus_bandwidth(Collective::all_reduce, 32, Bytes(16e9), cost.time)) ==
-        doctest::Approx(192).epsilon(0.06));
+        doctest::Approx(192).epsilon(0.1));
 }
 
 // rocm.blogs.amd.com: bus bandwidth 312.9 GB/s over 8 MI300X, 47.7 over 2, which have one link of 64 GB/s.
@@ -120,15 +120,16 @@ TEST_CASE("two MI300X have one xGMI link, eight have seven") {
   CHECK(bus(2) == doctest::Approx(47.7).epsilon(0.10));
 }
 
-// The 12 us of the accuracy study: 7 steps x 1.7 us = 11.9.
-TEST_CASE("an all-gather of nothing over 8 GPUs costs about 12 us, plus the launch that the caller names") {
+// 2 us of start and 7 steps of 0.32 x 1.7 us in the Simple protocol = 5.8 us; with a launch of 10 us 15.8, where 8
+// B200 measure 17.1 us (coll-0138).
+TEST_CASE("an all-gather of nothing over 8 GPUs takes 6 us after the launch that the caller names") {
   const Fabric fabric = library_fabric("hgx-h100", 1, "none");
   const Network network(fabric, packed_placement(8));
   const GroupLinks links = network.group(ranks(8), 1);
   CHECK(network.collective(Collective::all_gather, Bytes(0), links).time.value ==
-        doctest::Approx(11.9e-6).epsilon(1e-9));
-  CHECK(network.collective(Collective::all_gather, Bytes(0), links, Seconds(5e-6)).time.value ==
-        doctest::Approx(16.9e-6).epsilon(1e-9));
+        doctest::Approx(5.808e-6).epsilon(1e-9));
+  CHECK(network.collective(Collective::all_gather, Bytes(0), links, Seconds(10e-6)).time.value ==
+        doctest::Approx(15.808e-6).epsilon(1e-9));
 }
 
 // A data-parallel group has one rank per node: alone it has one NIC, which is its own also when all eight
