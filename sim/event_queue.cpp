@@ -1,8 +1,7 @@
-// The discrete-event kernel: a binary heap over (time, phase, sequence), standard library heap operations.
+// The discrete-event kernel: a ladder queue over (time, phase, sequence).
 // Leaves out: cancelling. Who may change their mind counts generations and ignores the stale event.
 #include "sim/event_queue.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace runcast {
@@ -20,8 +19,8 @@ void EventQueue::at(Time when, Phase phase, Action action) {
     free_slots_.pop_back();
     actions_[slot] = std::move(action);
   }
-  heap_.push_back({when, std::uint64_t{static_cast<std::uint8_t>(phase)} << 56 | sequence_++, slot});
-  std::push_heap(heap_.begin(), heap_.end(), later);
+  const std::uint64_t order = std::uint64_t{static_cast<std::uint8_t>(phase)} << 56 | sequence_++;
+  waiting_.push({static_cast<std::uint64_t>(when.ns), order}, slot);
 }
 
 void EventQueue::after(Duration delay, Phase phase, Action action) {
@@ -31,25 +30,26 @@ void EventQueue::after(Duration delay, Phase phase, Action action) {
 
 // The slot is free again before the action runs: what it schedules may reuse it.
 EventQueue::Action EventQueue::take_first() {
-  std::pop_heap(heap_.begin(), heap_.end(), later);
-  const Entry first = heap_.back();
-  heap_.pop_back();
-  now_ = first.time;
+  const EventKey first = waiting_.first();
+  now_ = Time{static_cast<std::int64_t>(first.time)};
   phase_ = static_cast<Phase>(first.order >> 56);
-  Action action = std::move(actions_[first.slot]);
-  actions_[first.slot] = nullptr;
-  free_slots_.push_back(first.slot);
+  const std::uint32_t slot = waiting_.pop();
+  Action action = std::move(actions_[slot]);
+  actions_[slot] = nullptr;
+  free_slots_.push_back(slot);
   return action;
 }
 
 void EventQueue::run(Time until) {
   INVARIANT(!running_);
+  if (until < now_) return;
+  const auto last = static_cast<std::uint64_t>(until.ns);
   struct Running {  // also cleared when an action throws
     bool& flag;
     explicit Running(bool& f) : flag(f) { flag = true; }
     ~Running() { flag = false; }
   } running(running_);
-  while (!heap_.empty() && heap_.front().time <= until) {
+  while (!waiting_.empty() && waiting_.first().time <= last) {
     const Action action = take_first();
     ++executed_;
     action();
@@ -57,7 +57,7 @@ void EventQueue::run(Time until) {
 }
 
 void EventQueue::clear() {
-  heap_.clear();
+  waiting_.clear();
   actions_.clear();
   free_slots_.clear();
   now_ = Time{};

@@ -8,6 +8,7 @@
 #include <functional>
 #include <vector>
 
+#include "sim/ladder_queue.hpp"
 #include "sim/units.hpp"
 
 namespace runcast {
@@ -21,7 +22,8 @@ enum class Phase : std::uint8_t {
   observe,  // observers see settled state
 };
 
-// Binary heap of small keys; the actions lie in slots beside it, so that sifting never moves a callback.
+// A ladder queue of small keys (the fastest of five on our delays: tools/benchmark); the actions lie in slots
+// beside it, so that sorting never moves a callback.
 class EventQueue {
  public:
   using Action = std::function<void()>;
@@ -35,23 +37,16 @@ class EventQueue {
   // Runs until no event is left, or until the next one is later than `until` (it stays). now() is then the
   // time of the last event that ran, not `until`. Actions may schedule, and may call clear(), but not run().
   void run(Time until = kNever);
-  bool empty() const { return heap_.empty(); }
-  std::size_t size() const { return heap_.size(); }
+  bool empty() const { return waiting_.empty(); }
+  std::size_t size() const { return waiting_.size(); }
   std::uint64_t executed() const { return executed_; }  // since construction, also across clear()
   void clear();                                         // drops all events and resets the clock to 0
 
  private:
-  struct Entry {
-    Time time;
-    std::uint64_t order;  // phase in the top 8 bits, then the sequence number: 2^56 events
-    std::uint32_t slot;   // of the action
-  };
-  static bool later(const Entry& a, const Entry& b) {
-    return a.time != b.time ? a.time > b.time : a.order > b.order;
-  }
   Action take_first();
 
-  std::vector<Entry> heap_;  // std::push_heap order by later(): the earliest in front
+  // Keys: time, then the phase in the top 8 bits and the sequence number (2^56 events). Payloads: slots.
+  LadderQueue waiting_;
   std::vector<Action> actions_;
   std::vector<std::uint32_t> free_slots_;
   Time now_{};
