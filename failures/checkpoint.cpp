@@ -6,15 +6,17 @@
 #include <algorithm>
 #include <cmath>
 
+#include "failures/blast.hpp"
 #include "failures/limits.hpp"
 
 namespace runcast {
 
 namespace {
 
-constexpr double kBytesPerParameter = 14;  // bf16 weights 2 + fp32 master weights 4 + Adam moments 8
-constexpr Seconds kAsyncBlock{2};          // see CheckpointSettings::block
-constexpr Seconds kLeastLoad{30};  // opening files and checking shards; within ByteCheckpoint's 5-270 s
+constexpr Seconds kAsyncBlock{2};       // see CheckpointSettings::block
+constexpr Seconds kLeastTierLoad{10};   // see CheckpointTier::load
+constexpr double kMemoryCovers = 0.95;  // see CheckpointTier::covers
+constexpr Seconds kLeastLoad{30};       // opening files and checking shards; within ByteCheckpoint's 5-270 s
 
 std::string in_words(Seconds t) {
   if (t.value >= 120) return fmt::format("{:.4g} min", t.value / kMinute);
@@ -29,27 +31,48 @@ void read_interval(Section section, CheckpointSettings& settings) {
     settings.rule = IntervalRule::young;
   } else if (text == "daly") {
     settings.rule = IntervalRule::daly;
+  } else if (text == "optimal") {
+    settings.rule = IntervalRule::optimal;
   } else {
     settings.rule = IntervalRule::fixed;
     try {
       settings.interval = limited(section, "interval", parse_seconds(text, "interval"), kLongestInterval);
     } catch (const ConfigError&) {
-      section.fail("interval",
-                   "'" + text + "' is no checkpoint interval; write a time (10 min), auto, young or daly");
+      section.fail(
+          "interval",
+          "'" + text + "' is no checkpoint interval; write a time (10 min), auto, young, daly or optimal");
     }
   }
+}
+
+TierKind kind_of(const std::string& name) {
+  const auto found = std::find(kTierKindNames.begin(), kTierKindNames.end(), name);
+  return static_cast<TierKind>(found - kTierKindNames.begin());
 }
 
 CheckpointTier read_tier(Section section) {
   CheckpointTier tier;
   tier.name = section.text("name");
+  tier.kind = kind_of(section.choice("kind", kTierKindNames, "peer_memory"));
   tier.interval = limited(section, "interval", section.seconds("interval", tier.interval), kLongestInterval);
   tier.block = limited(section, "block", section.seconds("block", tier.block));
-  tier.persist = limited(section, "persist", section.seconds("persist", tier.persist));
-  tier.load = limited(section, "load", section.seconds("load", tier.load));
-  tier.covers = section.number("covers", tier.covers);
-  if (section.ok() && !(tier.covers >= 0 && tier.covers <= 1))
+  tier.persist = section.seconds_or_word("persist", "auto");
+  tier.load = section.seconds_or_word("load", "auto");
+  if (tier.persist) tier.persist = limited(section, "persist", *tier.persist);
+  if (tier.load) tier.load = limited(section, "load", *tier.load);
+  if (section.has("covers")) tier.covers = section.number("covers");
+  if (section.ok() && tier.covers && !(*tier.covers >= 0 && *tier.covers <= 1))
     section.fail("covers", "the share of events that a tier survives is between 0 and 1");
+  if (tier.kind == TierKind::peer_memory) {
+    tier.copies = section.count("copies", tier.copies);
+    tier.apart = section.flag("apart", tier.apart);
+    if (section.ok() && (tier.copies < 1 || tier.copies > kLargestGroup))
+      section.fail("copies", fmt::format("copies are from 1 to {}", kLargestGroup));
+  } else {
+    tier.write = section.bandwidth("write", tier.write);
+    if (section.ok() && !(tier.write.value > 0))
+      section.fail("write", "the write bandwidth must be greater than 0");
+  }
   return tier;
 }
 
@@ -93,6 +116,16 @@ CheckpointSettings read_checkpoint(Section section) {
   if (section.has("bytes")) settings.bytes = section.bytes("bytes");
   settings.write = section.bandwidth("write", settings.write);
   settings.read = section.bandwidth("read", settings.read);
+  settings.storage = kind_of(section.choice("storage", kTierKindNames, "parallel_fs"));
+  settings.slowdown = section.number("slowdown", settings.slowdown);
+  settings.retain = section.count("retain", settings.retain);
+  settings.archive =
+      limited(section, "archive", section.seconds("archive", settings.archive), kLongestInterval);
+  if (section.ok() && settings.storage < TierKind::parallel_fs)
+    section.fail("storage", "durable saves go to parallel_fs or object_store; others are tiers");
+  if (section.ok() && !(settings.slowdown >= 1 && settings.slowdown <= kLargestSlowdown))
+    section.fail("slowdown", fmt::format("a slowdown is step time over normal step time: from 1 to {}",
+                                         kLargestSlowdown));
   for (const Section& tier : section.list("tiers")) settings.tiers.push_back(read_tier(tier));
   if (section.ok() && !(settings.write.value > 0))
     section.fail("write", "the write bandwidth must be greater than 0");
@@ -104,9 +137,33 @@ CheckpointSettings read_checkpoint(Section section) {
   return settings;
 }
 
+bool survives(const CheckpointLevel& level, const Loss& loss, std::int64_t nodes) {
+  if (level.kind == TierKind::peer_memory)
+    return copies_survive(loss.nodes, nodes, level.copies, level.apart);
+  return level.kind != TierKind::local_disk || !loss.swapped || loss.nodes.empty();
+}
+
+CheckpointLevel level_of(const CheckpointTier& tier, Bytes bytes, const JobScale& scale) {
+  CheckpointLevel level{tier.name, tier.interval, tier.block,  Seconds(0), kLeastTierLoad,
+                        1,         tier.kind,     tier.copies, tier.apart};
+  const Bytes of_node = bytes / static_cast<double>(scale.nodes);
+  Seconds moved(0);
+  if (tier.kind == TierKind::peer_memory && scale.node_network.value > 0)
+    moved = of_node * static_cast<double>(tier.copies - 1) / scale.node_network;
+  if (tier.kind == TierKind::local_disk) moved = of_node / tier.write;
+  if (tier.kind > TierKind::local_disk) moved = bytes / tier.write;
+  level.persist = tier.persist.value_or(moved);
+  level.load = tier.load.value_or(std::max(moved, kLeastTierLoad));
+  level.covers = tier.covers.value_or(tier.kind == TierKind::peer_memory ? kMemoryCovers : 1.0);
+  return level;
+}
+
 CheckpointPlan resolve(const CheckpointSettings& settings, const JobScale& scale, EventRate failure_rate) {
   CheckpointPlan plan;
-  plan.bytes = settings.bytes.value_or(Bytes(kBytesPerParameter * scale.parameters));
+  plan.bytes = settings.bytes.value_or(Bytes(scale.bytes_per_parameter * scale.parameters));
+  plan.slowdown = settings.slowdown;
+  plan.retain = settings.retain;
+  plan.archive = settings.archive;
   const bool sync = settings.mode == SaveMode::sync;
   CheckpointLevel durable;
   durable.name = "durable";
@@ -114,8 +171,8 @@ CheckpointPlan resolve(const CheckpointSettings& settings, const JobScale& scale
   durable.persist = settings.persist.value_or(sync ? Seconds(0) : plan.bytes / settings.write);
   durable.load = std::max(plan.bytes / settings.read, kLeastLoad);
   durable.interval = chosen_interval(settings, durable, failure_rate);
-  for (const CheckpointTier& tier : settings.tiers)
-    plan.levels.push_back({tier.name, tier.interval, tier.block, tier.persist, tier.load, tier.covers});
+  durable.kind = settings.storage;
+  for (const CheckpointTier& tier : settings.tiers) plan.levels.push_back(level_of(tier, plan.bytes, scale));
   std::stable_sort(
       plan.levels.begin(), plan.levels.end(),
       [](const CheckpointLevel& a, const CheckpointLevel& b) { return a.interval < b.interval; });

@@ -19,17 +19,32 @@ namespace runcast {
 
 // ---- what the user writes -------------------------------------------------------------------------------
 
-enum class IntervalRule : std::uint8_t { fixed, automatic, young, daly };
+// optimal: found by simulation (monte_carlo.hpp); until then as automatic.
+enum class IntervalRule : std::uint8_t { fixed, automatic, young, daly, optimal };
 enum class SaveMode : std::uint8_t { sync, async };  // sync: training waits until the save is durable
 
-// A faster level in front of the durable one: peers' memory, a local disk.
+// Where copies are kept, and what they outlive:
+//   peer_memory   host memory of `copies` nodes: lost with them (a reset node loses its memory too)
+//   local_disk    each node's own: outlives a reset, lost with a node that is swapped
+//   parallel_fs   outlives everything, out of reach during an outage of the storage
+//   object_store  outlives everything
+enum class TierKind : std::uint8_t { peer_memory, local_disk, parallel_fs, object_store };
+inline constexpr std::array<std::string_view, 4> kTierKindNames{"peer_memory", "local_disk", "parallel_fs",
+                                                                "object_store"};
+
+// A faster level in front of the durable one.
 struct CheckpointTier {
-  std::string name;
+  std::string name = "memory";
+  TierKind kind = TierKind::peer_memory;
   Seconds interval{kMinute};
-  Seconds block{0.05};  // overlapped copy, 0.04 s per save (ByteRobust, SOSP'25, Table 8)
-  Seconds persist{0};
-  Seconds load{10};      // assumption: GEMINI (SOSP'23) restores from peers in seconds
-  double covers = 0.95;  // share of node and job events that leave a copy whole (GEMINI, m = 2); assumption
+  Seconds block{0.05};             // overlapped copy, 0.04 s per save (ByteRobust, SOSP'25, Table 8)
+  std::optional<Seconds> persist;  // none: bytes over the bandwidth of the tier, 0 where that is unknown
+  std::optional<Seconds> load;     // none: the same, at least 10 s (assumption; GEMINI, SOSP'23: seconds)
+  std::optional<double>
+      covers;               // chance that a copy is whole besides; none: memory 0.95 (assumption), else 1
+  std::int64_t copies = 2;  // peer_memory: nodes that hold the same state (GEMINI: m = 2)
+  bool apart = false;       // peer_memory: no leaf, rack or row holds two copies
+  Bandwidth write{5e9};     // local_disk: of one node's NVMe (assumption); others: of the whole job
 };
 
 struct CheckpointSettings {
@@ -39,10 +54,14 @@ struct CheckpointSettings {
   std::optional<Seconds> block;  // none: async 2 s (PyTorch DCP async: 6.3 s for 7B, ByteCheckpoint: 0.6 s),
                                  // sync bytes / write
   std::optional<Seconds> persist;  // none: async bytes / write; sync 0
-  std::optional<Bytes> bytes;      // none: 14 B per parameter: bf16 weights 2 + fp32 master 4 + Adam 8
+  std::optional<Bytes> bytes;      // none: the scale's bytes per parameter (14 with Adam) x parameters
   Bandwidth write{
       100e9};  // of the whole job; 85,000 saves measured at 50-200 GB/s (VAST), ByteCheckpoint 111 GB/s
-  Bandwidth read{100e9};  // assumption: as fast as writing
+  Bandwidth read{100e9};                     // assumption: as fast as writing
+  TierKind storage = TierKind::parallel_fs;  // where the durable saves go
+  double slowdown = 1;                       // step time while a durable save persists, over normal
+  std::int64_t retain = 0;                   // newest durable saves that are kept; 0: all
+  Seconds archive{0};                        // of older ones, one in each such stretch of work; 0: none
   std::vector<CheckpointTier> tiers;
 };
 
@@ -59,14 +78,30 @@ struct CheckpointLevel {
   Seconds block;
   Seconds persist;
   Seconds load;       // reading it back
-  double covers = 1;  // share of node and job events that leave it whole; 0 of group events unless durable
+  double covers = 1;  // chance that it is whole, besides what the event took
+  TierKind kind = TierKind::parallel_fs;
+  std::int64_t copies = 2;
+  bool apart = false;
 };
 
 struct CheckpointPlan {
   std::vector<CheckpointLevel> levels;
   Bytes bytes;
+  double slowdown = 1;
+  std::int64_t retain = 0;
+  Seconds archive{0};
   const CheckpointLevel& durable() const { return levels.back(); }
 };
+
+// What an event did to the nodes that hold copies.
+struct Loss {
+  std::vector<std::int64_t> nodes;  // positions in the job, ascending
+  bool swapped = false;             // their disks are gone too
+};
+bool survives(const CheckpointLevel& level, const Loss& loss, std::int64_t nodes);
+
+// A tier as a level: what it leaves open follows from the bytes and the bandwidths.
+CheckpointLevel level_of(const CheckpointTier& tier, Bytes bytes, const JobScale& scale);
 
 // Fills in what was left to the program. `failure_rate` is the job's unplanned rate, per second.
 CheckpointPlan resolve(const CheckpointSettings& settings, const JobScale& scale, EventRate failure_rate);

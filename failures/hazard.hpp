@@ -1,12 +1,10 @@
-// What breaks: failure classes, each a renewal process of the whole system, drawn by stream address.
-//   exponential: N components of rate h are one Poisson process of rate N h (one draw of the summed rate),
-//     and the victim is any of the N alike, so that it need not be drawn until somebody asks who it was.
+// What breaks: failure classes with their rates, laws and reach, and what sets nodes apart from each other.
+//   exponential: N components of rate h are one Poisson process of rate N h (one draw of the summed rate).
 //   weibull, lognormal, gamma: the *system's* gaps follow the law with mean 1 / (N h). Many aged renewal
 //     nodes superpose to nearly Poisson (Drenick 1960): only a system-level shape makes bursts, and `shape`
 //     is that.
-// Each class has its own stream (seed, failure_time, class, trial): removing a class leaves the others'
-// failures where they were, and two policies on one seed meet the same failures. Leaves out: lemon nodes,
-// infant mortality, failures of idle spares.
+// The processes themselves are drawn by failure_process (classes) and node_hazard (lemons, young nodes).
+// Leaves out: hazards that follow load or temperature, failures of idle spares.
 #pragma once
 
 #include <array>
@@ -17,101 +15,134 @@
 #include <vector>
 
 #include "sim/config.hpp"
-#include "sim/random.hpp"
 #include "sim/units.hpp"
 
 namespace runcast {
 
-// How large the job is, for rates per node and per GPU. `replicas` are data-parallel copies of the model.
+// What one event takes down. group: `size` nodes of no particular place; the others are places of the cluster,
+// whose sizes it knows (JobScale): a link and a NIC hang on one node, leaf to facility hold many.
+enum class Domain : std::uint8_t { node, group, job, link, nic, leaf, rack, row, pod, storage, facility };
+inline constexpr std::size_t kDomains = 11;
+inline constexpr std::array<std::string_view, kDomains> kDomainNames{
+    "node", "group", "job", "link", "nic", "leaf", "rack", "row", "pod", "storage", "facility"};
+
+// How large the job is and how its nodes stand together, for rates, blast radius and checkpoints.
 struct JobScale {
   std::int64_t nodes = 1;
   std::int64_t gpus_per_node = 8;
-  std::int64_t replicas = 1;
-  double parameters = 0;  // of the model, for the size of a checkpoint
+  std::int64_t replicas = 1;  // data-parallel copies of the model, on consecutive nodes
+  double parameters = 0;      // of the model, for the size of a checkpoint
+  std::int64_t nics_per_node = 8;
+  std::int64_t nodes_per_leaf = 2;   // two hosts a rack switch (LLaMA-3, arXiv 2407.21783, 3.3.1)
+  std::int64_t nodes_per_rack = 2;   // NVL72: 18 trays
+  std::int64_t nodes_per_row = 16;   // assumption: eight racks on one power row
+  std::int64_t nodes_per_pod = 384;  // 3,072 GPUs (LLaMA-3)
+  double bytes_per_parameter = 14;   // of a checkpoint: bf16 weights 2, fp32 master 4, Adam moments 8
+  Bandwidth node_network{0};         // of one node's NICs together; 0: unknown
   std::int64_t gpus() const { return nodes * gpus_per_node; }
+  // Nodes in one domain: 1 for node, link and NIC; all for job, storage and facility.
+  std::int64_t nodes_in(Domain domain) const;
 };
 
-enum class Domain : std::uint8_t {
-  node,
-  group,
-  job
-};  // what one event takes down: 1 node, `size` nodes, no node
 enum class Law : std::uint8_t { exponential, weibull, lognormal, gamma };
+inline constexpr std::array<std::string_view, 4> kLawNames{"exponential", "weibull", "lognormal", "gamma"};
 
-// What an event of the class asks for. swap: other nodes; reset and retry: the same nodes, restarted;
-// planned: a graceful stop after a checkpoint; corrupt: silent data corruption, found `detect` later, rolled
-// back to before its onset; slow: the whole job runs `slowdown` times slower for a while (GREYHOUND, ATC'25).
-enum class Action : std::uint8_t { swap, reset, retry, planned, corrupt, slow };
+// What an event of the class asks for.
+//   swap      other nodes; the old ones come back after their repair
+//   reset     the same nodes, restarted
+//   retry     the job only
+//   planned   a graceful stop after a checkpoint
+//   corrupt   silent data corruption, found `detect` later, rolled back to before its onset
+//   slow      the job runs slower for a while (straggler.hpp); `evict` swaps the slow node once it is found
+//   rollback  people go back by `lookback` and skip what made the loss spike
+//   preempt   the cloud takes the node back after `notice`
+//   outage    the parallel file system neither takes nor gives checkpoints for a while
+//   stall     the job stands still for a while and goes on (link flaps)
+enum class Action : std::uint8_t {
+  swap,
+  reset,
+  retry,
+  planned,
+  corrupt,
+  slow,
+  rollback,
+  preempt,
+  outage,
+  stall
+};
+inline constexpr std::array<std::string_view, 10> kActionNames{
+    "swap", "reset", "retry", "planned", "corrupt", "slow", "rollback", "preempt", "outage", "stall"};
 
 // Which time the hazards count. always: wall time, restarts included (a failure in a restart restarts it);
 // up: only time in which the job trains or saves. Planned stops follow the calendar, that is wall time, in
 // both.
 enum class HazardClock : std::uint8_t { always, up };
-
-inline constexpr std::array<std::string_view, 3> kDomainNames{"node", "group", "job"};
-inline constexpr std::array<std::string_view, 4> kLawNames{"exponential", "weibull", "lognormal", "gamma"};
-inline constexpr std::array<std::string_view, 6> kActionNames{"swap",    "reset",   "retry",
-                                                              "planned", "corrupt", "slow"};
 inline constexpr std::array<std::string_view, 2> kClockNames{"always", "up"};
 
 struct FailureClass {
   std::string name;
   Domain domain = Domain::node;
-  std::int64_t size = 1;  // nodes that one event takes down; more than 1 only for a group
-  RatePer rate;           // per "node", "gpu", "group", or "" = the whole job
+  std::int64_t size = 1;  // nodes in the domain; 0: as many as the cluster's own
+  double blast = 1;       // share of the domain's nodes that one event takes down, at least one
+  RatePer rate;           // per "node", "gpu", a domain, or "" = the whole job
   Law law = Law::exponential;
   double shape = 1;  // Weibull k, lognormal sigma, gamma k; unused by exponential
   Action action = Action::swap;
   std::optional<Seconds> detect;  // from the fault to knowing it; none: the recovery's own figure
-  // swap: mean time until a failed node is back among the spares, exponential.
+  // swap, preempt: mean time until a failed node is back among the spares, exponential.
   Seconds repair{40.4 * kHour};    // AIReSim params.py: 2 h automatic for all + 2 d manual for 0.8 of them
-  Seconds duration{10 * kMinute};  // planned: length of the stop; slow: mean length, exponential
+  bool own_repair = false;         // `repair` was given: the repair shop of the recovery does not apply
+  Seconds duration{10 * kMinute};  // planned, slow, outage, stall: length of the stop or mean length
   double slowdown = 1;             // slow: step time over the normal step time
+  double slowdown_spread = 0;      // slow: sigma of a lognormal excess (slowdown - 1), mean kept
+  double duration_spread = 0;      // slow: 0 = exponential; else sigma of a lognormal duration
+  double sensitivity = 1;          // slow: share of the excess that reaches the step; 1: everybody waits
+  bool evict = false;              // slow: the node is swapped `detect` after it became slow
+  Seconds lookback{0};             // rollback
+  Seconds notice{0};               // preempt
+  std::int64_t observed = 0;       // events that the rate was estimated from; 0: taken as exact
+};
+
+// Some nodes are worse than the others until they are repaired (AIReSim: 15 % of 5 x more; RSC: "lemons").
+struct LemonNodes {
+  double fraction = 0;
+  double multiplier = 10;  // of the node classes' rates (a choice; AIReSim: 6 in all)
+};
+// Nodes fail more often when they are new: factor 1 + (factor - 1) e^{-age / decay}.
+struct YoungNodes {
+  double factor = 1;
+  Seconds decay{30 * kDay};
+  Seconds age{0};  // of every node when the run begins
 };
 
 struct FailureModel {
   HazardClock clock = HazardClock::always;
   std::vector<FailureClass> classes;
+  LemonNodes lemons;
+  YoungNodes young;
+  double co_occurring = 0;  // P(a node failure takes another node along): 0.03-0.05 (RSC, arXiv 2410.21680)
 };
 
 // Reads `failures: {clock:, classes: [...]}`. What is wrong is recorded in the section's document.
 FailureModel read_failures(Section section);
 
-// Rate of the whole job for one class, events per second; and of all classes that stop a run unplanned
-// (swap, reset, retry, corrupt).
+// Nodes in the class's domain, at this scale.
+std::int64_t domain_size(const FailureClass& failure, const JobScale& scale);
+// Nodes that one event of the class takes down on average.
+double mean_victims(const FailureClass& failure, const JobScale& scale);
+// The class's events have nodes as victims (not the job, not the storage).
+bool has_victims(const FailureClass& failure);
+bool unplanned(Action action);  // stops a run that did not plan to stop
+
+// Rate of the whole job for one class, events per second, without lemons and young nodes; and of all classes
+// that stop a run unplanned.
 EventRate system_rate(const FailureClass& failure, const JobScale& scale);
 EventRate unplanned_rate(const FailureModel& model, const JobScale& scale);
+// Rate of the classes that lemons and young nodes multiply: single nodes that need a swap or a reset.
+EventRate node_rate(const FailureModel& model, const JobScale& scale);
+bool of_single_nodes(const FailureClass& failure);
 // Rate at which nodes leave the job for repair (swap events times nodes each), and their mean repair time.
 EventRate swap_rate(const FailureModel& model, const JobScale& scale);
 Seconds mean_repair(const FailureModel& model, const JobScale& scale);
-
-// One trial's failures: the next event of each class, each on its own clock.
-class FailureProcess {
- public:
-  FailureProcess(const FailureModel& model, const JobScale& scale, std::uint64_t seed, std::uint64_t trial);
-
-  struct Next {
-    Duration at{kNever.ns};   // on the clock asked for, since the start of the run
-    std::size_t failure = 0;  // index into the model's classes
-  };
-  Next next_on_wall() const { return wall_; }  // the first event of all classes that count wall time
-  Next next_on_up() const { return up_; }      // the first event of all classes that count up time
-  void take(std::size_t failure);              // that event has happened: draw the class's next one
-
- private:
-  struct Stream {
-    RandomStream random;
-    Law law;
-    double shape, mean;  // mean gap in s; 0: the class never strikes
-    bool wall;
-    Duration next;
-  };
-  static Duration gap(Stream& stream);
-  static void step(Stream& stream);
-  void find_first();
-
-  std::vector<Stream> streams_;
-  Next wall_, up_;
-};
 
 }  // namespace runcast

@@ -1,228 +1,120 @@
-// The state machine of one run; its rules stand in the header.
+// Time, ledger and training of one run; its rules stand in the header.
 #include "failures/training_run.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <iterator>
-#include <queue>
+#include <numbers>
 
 #include "failures/limits.hpp"
-#include "failures/save_history.hpp"
+#include "failures/run_state.hpp"
 
 namespace runcast {
 
 namespace {
 
-using Work = Duration;  // ns of normal step time
-
 constexpr Work kEndless{kNever.ns / 4};
 constexpr std::int64_t kReview = 10'000;  // events between two looks at whether the run gets anywhere
+constexpr std::int64_t kHourNs = 3'600'000'000'000;
 
-// A phase on the axis of work.
-struct PhaseRow {
-  Work begin, end, step;
-  std::vector<double> pace;  // [k]: step time with k replicas lost over the normal one
-};
-
-// Nodes that stand by: the job is whole as soon as no more nodes are in repair than there are spares, that is when the
-// (spares + 1)-th last of all returns has come. Only the latest returns are kept: the time does not grow with their number.
-class SparePool {
- public:
-  SparePool(Supply supply, std::int64_t spares) : endless_(supply == Supply::unlimited), spares_(spares) {}
-
-  // A node leaves the job and is back among the spares at `back`.
-  void repair_until(Time back) {
-    if (endless_) return;
-    latest_.push(back);
-    if (std::ssize(latest_) > spares_ + 1) latest_.pop();
+// Step time with k replicas out over the normal one.
+std::vector<double> paces(const RunInput& input, const TrainingPhase& phase) {
+  const RecoveryPlan& plan = input.recovery;
+  if (plan.policy->survivors == Survivors::mask) return {plan.replication_pace};
+  std::vector<double> pace{1};
+  if (plan.policy->survivors == Survivors::stop) return pace;
+  for (std::int64_t k = 1; k <= plan.max_lost; ++k) {
+    const auto i = static_cast<std::size_t>(k - 1);
+    const double fewer =
+        static_cast<double>(input.scale.replicas) / static_cast<double>(input.scale.replicas - k);
+    pace.push_back(i < phase.with_lost.size() ? std::max(1.0, phase.with_lost[i] / phase.step_time)
+                                              : fewer / plan.elastic_overhead);
   }
-  // When every node that was taken is there: now, or when enough repairs have ended.
-  Time ready(Time now) const { return std::ssize(latest_) <= spares_ ? now : std::max(now, latest_.top()); }
+  return pace;
+}
 
- private:
-  bool endless_;
-  std::int64_t spares_;
-  std::priority_queue<Time, std::vector<Time>, std::greater<>> latest_;  // earliest first
-};
+std::vector<StepGrid> grids_of(const RunInput& input) {
+  std::vector<StepGrid> grids;
+  Work begin{};
+  for (const TrainingPhase& phase : input.steps.phases) {
+    const Work step = to_clock(phase.step_time);
+    grids.push_back({begin, begin + step * phase.steps, step});
+    begin = grids.back().end;
+  }
+  if (input.window) grids.back().end = kEndless;
+  return grids;
+}
 
-// The draws besides failure times: each class has its own streams, so that classes do not disturb one
-// another.
-struct ClassDraws {
-  RandomStream victim, repair, restart, manual, survival, length;
-  ClassDraws(std::uint64_t seed, std::uint64_t trial, std::uint64_t index)
-      : victim(seed, Purpose::failure_victim, index, trial),
-        repair(seed, Purpose::repair, index, trial),
-        restart(seed, Purpose::restart, index, trial),
-        manual(seed, Purpose::detection, index, trial),
-        survival(seed, Purpose::sampling, index, trial),
-        length(seed, Purpose::fail_slow, index, trial) {}
-};
+// Events per second that do not stop the job when they strike: nothing but their number bounds the work of
+// drawing them.
+double quiet_rate(const RunInput& input) {
+  double rate = 0;
+  for (const FailureClass& failure : input.failures.classes)
+    if (!unplanned(failure.action) || failure.action == Action::corrupt)
+      rate += system_rate(failure, input.scale).value;
+  return rate;
+}
 
-constexpr double kForever = static_cast<double>(kNever.ns / 8);  // 36 years: sums of a few stay on the clock
+}  // namespace
 
 Duration scaled(Duration d, double factor) {
+  constexpr double kForever = static_cast<double>(kNever.ns / 8);
   if (factor == 1) return d;
   return {static_cast<std::int64_t>(std::min(kForever, std::ceil(static_cast<double>(d.ns) * factor)))};
 }
 
-RecoveryTimes scaled(const RecoveryTimes& t, double factor) {
-  return {scaled(t.detect, factor),
-          scaled(t.diagnose, factor),
-          scaled(t.reschedule, factor),
-          scaled(t.start, factor),
-          scaled(t.initialize, factor),
-          scaled(t.warm_up, factor),
-          t.manual};
-}
-
-std::vector<PhaseRow> phase_rows(const RunInput& input) {
-  std::vector<PhaseRow> rows;
-  Work begin{};
-  const std::int64_t replicas = input.scale.replicas;
-  for (const TrainingPhase& phase : input.steps.phases) {
-    PhaseRow row{begin, {}, to_clock(phase.step_time), {1}};
-    row.end = begin + row.step * phase.steps;
-    for (std::int64_t k = 1; k <= input.recovery.max_lost; ++k) {
-      const auto i = static_cast<std::size_t>(k - 1);
-      const double fewer = static_cast<double>(replicas) / static_cast<double>(replicas - k);
-      row.pace.push_back(i < phase.with_lost.size() ? std::max(1.0, phase.with_lost[i] / phase.step_time)
-                                                    : fewer / input.recovery.elastic_overhead);
-    }
-    begin = row.end;
-    rows.push_back(std::move(row));
-  }
-  if (input.window) rows.back().end = kEndless;
-  return rows;
-}
-
-class Run {
- public:
-  Run(const RunInput& input, std::uint64_t seed, std::uint64_t trial, std::vector<RunSpan>* spans);
-  RunResult simulate();
-
- private:
-  struct Level {
-    Duration block, persist, load;
-    Work interval, next;  // next: position of the next save
-    double covers;
-    SaveHistory history;
-  };
-  struct Latent {  // silent corruption, not yet found
-    Work onset;
-    Time found;
-    std::size_t failure;
-  };
-  struct Slow {
-    Time end;
-    double factor;
-  };
-  struct Trouble {  // what interrupts a run
-    std::size_t failure = 0;
-    std::optional<Work> onset;  // of a corruption that was found
-  };
-
-  // -- time and ledger
-  void charge(Duration d, Bucket bucket);
-  void charge_work(Work from, Work to, Duration wall);
-  std::optional<Trouble> spend(Duration d, Bucket bucket, bool up);
-  Time next_failure(bool up) const;
-  std::optional<Trouble> strike(bool up);
-  void slow_down(double factor, Time end);
-  void give_up_when_hopeless();
-  // -- training
-  Time next_change() const;
-  void advance(Time until);
-  bool jump_cycles(Time until);
-  void compute(Work target, Time until);
-  void begin_save();
-  void finish_save();
-  void meet_changes();
-  void planned_stop();
-  void finish();
-  double pace() const;
-  const PhaseRow& phase_at(Work position) const;
-  Work step_boundary(Work position) const;  // the first at or after
-  Work step_begin(Work position) const;     // the last at or before
-  void place_saves();
-  // -- recovery
-  void recover(Trouble trouble);
-  std::optional<Trouble> recover_once(const Trouble& trouble);
-  std::optional<Trouble> go_on_without_replica(const FailureClass& failure, ClassDraws& draws);
-  Duration roll_back(const Trouble& trouble, const FailureClass& failure, ClassDraws& draws);
-  void send_to_repair(const FailureClass& failure, ClassDraws& draws);
-  void rejoin_due();
-
-  const RunInput& input_;
-  const RecoveryPlan& plan_;
-  std::vector<PhaseRow> phases_;
-  Work total_;
-  Time horizon_;
-  FailureProcess process_;
-  std::vector<ClassDraws> draws_;
-  SparePool pool_;
-  std::vector<Level> levels_;
-  std::vector<RunSpan>* spans_;
-
-  Time now_{};
-  Duration up_{};
-  Work position_{}, furthest_{}, recompute_until_{};
-  bool saving_ = false;
-  Duration block_left_{};
-  bool stop_due_ = false;
-  std::size_t stop_class_ = 0;
-  std::vector<Latent> latent_;
-  std::vector<Slow> slow_;
-  std::vector<Time> rejoins_;  // replicas that are out; unsorted, few
-  std::int64_t events_ = 0;
-  bool done_ = false;
-  RunResult result_;
-};
-
-Run::Run(const RunInput& input, std::uint64_t seed, std::uint64_t trial, std::vector<RunSpan>* spans)
+Run::Run(const RunInput& input, std::uint64_t seed, std::uint64_t trial, RunRecord* record)
     : input_(input),
       plan_(input.recovery),
-      phases_(phase_rows(input)),
-      total_(phases_.back().end),
-      process_(input.failures, input.scale, seed, trial),
-      pool_(plan_.policy->supply, plan_.spares),
-      spans_(spans) {
+      fleet_plan_(plan_.fleet()),
+      process_(input.failures, input.scale, seed, trial, input.uncertain_rates),
+      fleet_(fleet_plan_, input.failures, input.scale, seed, trial),
+      hazard_(input.failures, input.scale, plan_.shop.recurrence, seed, trial),
+      levels_(input.checkpoint, plan_.load, grids_of(input)),
+      book_(record),
+      evaluation_next_(to_clock(input.conditions.evaluation_interval)),
+      replicas_(std::max<std::int64_t>(1, input.scale.replicas), plan_.replication) {
+  const std::vector<StepGrid> grids = grids_of(input);
+  for (std::size_t i = 0; i < grids.size(); ++i)
+    phases_.push_back({grids[i], paces(input, input.steps.phases[i])});
+  total_ = grids.back().end;
   const Duration give_up =
       total_ < kEndless ? total_ * 20 + to_clock(Seconds(30 * kDay)) : Duration{kNever.ns};
   horizon_ = Time{} + (input.window ? to_clock(*input.window) : give_up);
-  for (std::size_t i = 0; i < input.failures.classes.size(); ++i) draws_.emplace_back(seed, trial, i);
-  result_.events_by_class.resize(input.failures.classes.size());
-  for (const CheckpointLevel& level : input.checkpoint.levels)
-    levels_.push_back({to_clock(level.block),
-                       to_clock(level.persist),
-                       to_clock(plan_.load.value_or(level.load)),
-                       to_clock(level.interval),
-                       {},
-                       level.covers,
-                       {}});
-  // The user's own load time is that of the durable level; memory copies keep theirs.
-  for (std::size_t i = 0; i + 1 < levels_.size(); ++i)
-    levels_[i].load = to_clock(input.checkpoint.levels[i].load);
+  for (const FailureClass& failure : input.failures.classes)
+    draws_.emplace_back(seed, trial, class_address(failure.name));
+  const std::size_t classes = input.failures.classes.size();
+  result_.events_by_class.resize(classes);
+  result_.interruptions_by_class.resize(classes);
+  result_.lost_by_class.resize(classes);
+  if (input.failures.lemons.fraction > 0)
+    for (std::int64_t i = 0; i < input.scale.nodes; ++i)
+      hazard_.enter(fleet_.at(i), fleet_.node(fleet_.at(i)), Duration{});
+  if (evaluation_next_.ns == 0 || input.conditions.evaluation.value <= 0) evaluation_next_ = {kNever.ns};
+  levels_.set_grid(phases_.front().grid);
   place_saves();
 }
 
 RunResult Run::simulate() {
   while (!done_) {
-    if (now_ >= horizon_) break;
+    if (now() >= horizon_) break;
     if (!saving_ && position_ == total_) {
       finish();
     } else if (!saving_ && stop_due_ && step_begin(position_) == position_) {
       planned_stop();
-    } else if (const Time until = next_change(); until > now_) {
+    } else if (!saving_ && position_ >= evaluation_next_) {
+      evaluate();
+    } else if (const Time until = next_change(); until > now()) {
       advance(until);
     } else {
       meet_changes();
     }
   }
-  result_.wall = now_ - Time{};
+  result_.wall = book_.total();
+  result_.ledger = book_.ledger();
   result_.finished = input_.window.has_value() || done_;
+  result_.fleet = fleet_.counts();
   Duration sum;
   for (const Duration d : result_.ledger) sum += d;
   INVARIANT(sum == result_.wall);
@@ -231,161 +123,127 @@ RunResult Run::simulate() {
 
 // ---- time and ledger ------------------------------------------------------------------------------------
 
-// Books a stretch that begins now; the caller moves the clock only through here and charge_work().
-void Run::charge(Duration d, Bucket bucket) {
-  INVARIANT(d.ns >= 0);
-  result_.ledger[static_cast<std::size_t>(bucket)] += d;
-  if (spans_ && d.ns > 0) {
-    if (!spans_->empty() && spans_->back().bucket == bucket && spans_->back().end == now_)
-      spans_->back().end = now_ + d;
-    else
-      spans_->push_back({now_, now_ + d, bucket});
-  }
-  now_ += d;
+double Run::diurnal() const {
+  const double swing = input_.conditions.diurnal;
+  if (swing == 0) return 1;
+  const double hour = static_cast<double>(now().ns / kHourNs % 24) + 0.5;
+  return 1 / (1 + swing * std::sin(2 * std::numbers::pi * hour / 24));
 }
 
-// Work from one position to another took `wall` >= its normal time: what was done before is replay, the
-// excess belongs to whoever slowed it.
+double Run::elastic_pace() const {
+  const std::vector<double>& pace = phase_at(position_).pace;
+  return pace[std::min(replicas_.out(), pace.size() - 1)];
+}
+
+double Run::drag() const {
+  return elastic_pace() * slow_.factor() * (persisting() ? input_.checkpoint.slowdown : 1);
+}
+
+// Work from one position to another took `wall`, at least its normal time of this hour: what was done before
+// is replay, the excess belongs to whoever slowed it.
 void Run::charge_work(Work from, Work to, Duration wall) {
   const auto overlap = [&](Work low, Work high) {
     return std::max(Duration{}, std::min(to, high) - std::max(from, low));
   };
-  const Duration again = overlap(Work{}, recompute_until_);
-  const Duration corrupted = overlap(recompute_until_, furthest_);
+  const double hour = diurnal(), elastic = elastic_pace(), slow = slow_.factor();
+  const double persist = persisting() ? input_.checkpoint.slowdown : 1;
+  const Duration normal = std::min(wall, scaled(to - from, hour));
+  const Duration again = std::min(normal, scaled(overlap(Work{}, recompute_until_), hour));
+  const Duration corrupted = std::min(normal - again, scaled(overlap(recompute_until_, furthest_), hour));
+  Duration excess = wall - normal;
+  const Duration by_saving = persist > 1 ? std::min(excess, scaled(wall, 1 - 1 / persist)) : Duration{};
+  excess -= by_saving;
+  const Duration by_loss = slow == 1 ? excess : std::min(excess, scaled(normal, elastic) - normal);
   charge(again, Bucket::recomputed);
   charge(corrupted, Bucket::sdc);
-  charge(to - from - again - corrupted, Bucket::useful);
+  charge(normal - again - corrupted, Bucket::useful);
   furthest_ = std::max(furthest_, to);
-  const Duration excess = wall - (to - from);
-  const double elastic = phase_at(from).pace[rejoins_.size()];
-  const Duration by_loss =
-      slow_.empty() ? excess : std::min(excess, scaled(to - from, elastic) - (to - from));
+  charge(by_saving, Bucket::checkpoint);
   charge(by_loss, Bucket::elastic_deficit);
   charge(excess - by_loss, Bucket::slow);
 }
 
-// The time of the next failure of either clock, if the job stays up (or down) until then.
-Time Run::next_failure(bool up) const {
-  Time next = Time{} + process_.next_on_wall().at;
-  if (up) {
-    const Duration on_up = process_.next_on_up().at;
-    if (on_up.ns < kNever.ns - now_.ns) next = std::min(next, now_ + (on_up - up_));
-  }
-  return next;
+Duration Run::hazard_clock() const {
+  return input_.failures.clock == HazardClock::always ? now() - Time{} : up_;
 }
 
-// Of events that slow the job equally, the one that ends last decides.
-void Run::slow_down(double factor, Time end) {
-  const auto same =
-      std::find_if(slow_.begin(), slow_.end(), [&](const Slow& s) { return s.factor == factor; });
-  if (same == slow_.end())
-    slow_.push_back({end, factor});
-  else
-    same->end = std::max(same->end, end);
+// When a hazard clock shows `at`, if the job stays up (or down) until then.
+Time Run::on_wall(Duration at, bool counts_up, bool up) const {
+  if (!counts_up) return Time{} + at;
+  if (!up || at.ns >= kNever.ns - now().ns) return kNever;
+  return std::max(now(), now() + (at - up_));
+}
+
+Time Run::next_failure(bool up) const {
+  const Time by_class =
+      std::min(on_wall(process_.next_on_wall().at, false, up), on_wall(process_.next_on_up().at, true, up));
+  return std::min(by_class, on_wall(hazard_.next(), input_.failures.clock == HazardClock::up, up));
 }
 
 // A run that keeps its pace so far and would have less than half of its work saved at the horizon ends here.
 void Run::give_up_when_hopeless() {
   if (input_.window) return;
-  Work kept = plan_.policy->survivors_continue ? position_ : Work{};
-  for (const Level& level : levels_) kept = std::max(kept, level.history.newest());
+  Work kept = plan_.policy->survivors == Survivors::stop ? Work{} : position_;
+  for (std::size_t i = 0; i < levels_.size(); ++i) kept = std::max(kept, levels_.level(i).history.newest());
   const double done = static_cast<double>(kept.ns) / static_cast<double>(total_.ns);
-  const double gone = static_cast<double>(now_.ns) / static_cast<double>((horizon_ - Time{}).ns);
-  if (done <= gone / 2) horizon_ = now_;
-}
-
-// Takes the failure that is due now. What interrupts is returned; what only changes the state is noted.
-std::optional<Run::Trouble> Run::strike(bool up) {
-  const bool on_wall = Time{} + process_.next_on_wall().at <= now_;
-  const std::size_t index = on_wall ? process_.next_on_wall().failure : process_.next_on_up().failure;
-  process_.take(index);
-  ++result_.events_by_class[index];
-  if (++events_ % kReview == 0) give_up_when_hopeless();
-  const FailureClass& failure = input_.failures.classes[index];
-  switch (failure.action) {
-    case Action::planned:
-      stop_due_ = true;
-      stop_class_ = index;
-      return std::nullopt;
-    case Action::corrupt:
-      if (up) latent_.push_back({position_, now_ + to_clock(*failure.detect), index});
-      return std::nullopt;
-    case Action::slow:
-      slow_down(failure.slowdown,
-                now_ + to_clock(Seconds(draws_[index].length.exponential(failure.duration.value))));
-      return std::nullopt;
-    case Action::swap:
-    case Action::reset:
-    case Action::retry:
-      break;
-  }
-  // The victim may be a replica that is out already.
-  if (!rejoins_.empty() && failure.domain != Domain::job &&
-      draws_[index].victim.uniform() * static_cast<double>(input_.scale.replicas) <
-          static_cast<double>(rejoins_.size()))
-    return std::nullopt;
-  return Trouble{index, std::nullopt};
+  const double gone = static_cast<double>(now().ns) / static_cast<double>((horizon_ - Time{}).ns);
+  if (done <= gone / 2) horizon_ = now();
 }
 
 // Lets `d` pass in one state; a failure before its end interrupts.
 std::optional<Run::Trouble> Run::spend(Duration d, Bucket bucket, bool up) {
-  const Time end = d < horizon_ - now_ ? now_ + d : horizon_;
-  while (now_ < std::min(end, horizon_)) {
-    const Time next = std::max(now_, next_failure(up));
-    const Duration passed = std::min(next, end) - now_;
+  const Time end = d < horizon_ - now() ? now() + d : horizon_;
+  while (now() < std::min(end, horizon_)) {
+    const Time next = std::max(now(), next_failure(up));
+    const Duration passed = std::min(next, end) - now();
     charge(passed, bucket);
     if (up) up_ += passed;
     if (next >= end) break;
-    if (const auto trouble = strike(up)) return trouble;
+    if (auto trouble = strike(up)) return trouble;
   }
+  return std::nullopt;
+}
+
+// Takes the failure that is due now: of the calendar, of the job's up-time, of single nodes. What interrupts
+// is returned; what only changes the state is noted.
+std::optional<Run::Trouble> Run::strike(bool up) {
+  if (++events_ % kReview == 0) give_up_when_hopeless();
+  const bool by_calendar = on_wall(process_.next_on_wall().at, false, up) <= now();
+  if (by_calendar || on_wall(process_.next_on_up().at, true, up) <= now()) {
+    const std::size_t index = by_calendar ? process_.next_on_wall().failure : process_.next_on_up().failure;
+    process_.take(index);
+    ++result_.events_by_class[index];
+    return strike_class(index, up);
+  }
+  if (const auto special = hazard_.take(fleet_, now())) return strike_node(*special);
   return std::nullopt;
 }
 
 // ---- training -------------------------------------------------------------------------------------------
 
-const PhaseRow& Run::phase_at(Work position) const {
+const Run::PhaseRow& Run::phase_at(Work position) const {
   std::size_t i = 0;
-  while (i + 1 < phases_.size() && position >= phases_[i].end) ++i;
+  while (i + 1 < phases_.size() && position >= phases_[i].grid.end) ++i;
   return phases_[i];
 }
 
-Work Run::step_begin(Work position) const {
-  const PhaseRow& phase = phase_at(position);
-  return phase.begin + phase.step * ((position - phase.begin).ns / phase.step.ns);
-}
-
-Work Run::step_boundary(Work position) const {
-  if (position >= total_) return total_;
-  const Work begin = step_begin(position);
-  return begin == position ? position : begin + phase_at(position).step;
-}
-
-double Run::pace() const {
-  double slowest = 1;
-  for (const Slow& slow : slow_) slowest = std::max(slowest, slow.factor);
-  return phase_at(position_).pace[rejoins_.size()] * slowest;
-}
-
-// Each level's next save: an interval after its newest one, and never at once after a rollback.
-void Run::place_saves() {
-  for (Level& level : levels_)
-    level.next =
-        std::max(step_boundary(level.history.newest() + level.interval), step_boundary(position_ + Work{1}));
-}
+void Run::place_saves() { levels_.place(position_); }
 
 // The earliest instant at which anything but progress and saves happens.
 Time Run::next_change() const {
-  Time next = std::min(horizon_, next_failure(true));
+  Time next = std::min({horizon_, next_failure(true), slow_.next_end()});
   for (const Latent& latent : latent_) next = std::min(next, latent.found);
-  for (const Slow& slow : slow_) next = std::min(next, slow.end);
-  for (const Time back : rejoins_) next = std::min(next, back);
+  for (const Eviction& eviction : evictions_) next = std::min(next, eviction.found);
+  for (const ReplicaSet::Out& out : replicas_.list()) next = std::min(next, out.back);
+  if (!storage_reachable()) next = std::min(next, storage_down_until_);
+  if (input_.conditions.diurnal != 0) next = std::min(next, Time{(now().ns / kHourNs + 1) * kHourNs});
   return next;
 }
 
 void Run::advance(Time until) {
-  while (now_ < until) {
+  while (now() < until) {
     if (saving_) {
-      const Duration d = std::min(block_left_, until - now_);
+      const Duration d = std::min(block_left_, until - now());
       charge(d, Bucket::checkpoint);
       up_ += d;
       block_left_ -= d;
@@ -394,92 +252,110 @@ void Run::advance(Time until) {
       continue;
     }
     if (stop_due_ && step_begin(position_) == position_) return;
-    if (position_ == total_) return;
-    if (jump_cycles(until)) continue;
-    Work target = std::min(total_, phase_at(position_).end);
-    for (const Level& level : levels_) target = std::min(target, level.next);
-    if (stop_due_) target = std::min(target, step_boundary(position_));
-    compute(target, until);
+    if (position_ == total_ || position_ >= evaluation_next_) return;
+    const PhaseRow& phase = phase_at(position_);
+    if (static_cast<std::size_t>(&phase - phases_.data()) != phase_) {
+      phase_ = static_cast<std::size_t>(&phase - phases_.data());
+      levels_.set_grid(phase.grid);
+    }
+    const Work limit = std::min({total_, phase.grid.end, evaluation_next_});
+    if (jump_cycles(until, limit)) continue;
+    Work target = std::min(limit, levels_.next());
+    if (stop_due_) target = std::min(target, phase.grid.ceil(position_));
+    compute(target, persisting() && input_.checkpoint.slowdown > 1 ? std::min(until, persist_until_) : until);
   }
 }
 
-// Whole cycles of compute and save of the most frequent level, up to the next save of another level, the end
-// of the phase, or `until`.
-bool Run::jump_cycles(Time until) {
-  Level& first = levels_.front();
-  const PhaseRow& phase = phase_at(position_);
-  const Work stride = phase.step * ((first.interval.ns + phase.step.ns - 1) / phase.step.ns);
-  if (stop_due_ || stride.ns == 0 || first.next - position_ != stride) return false;
-  Work limit = std::min(total_, phase.end);
-  for (std::size_t i = 1; i < levels_.size(); ++i) limit = std::min(limit, levels_[i].next);
-  const Duration wall = scaled(stride, pace());
-  const Duration cycle = wall + first.block;
-  const std::int64_t n = std::min((limit - position_ - Work{1}).ns / stride.ns, (until - now_).ns / cycle.ns);
-  if (n < 2) return false;
-  first.history.add(first.next, now_ + cycle + first.persist, n, stride, cycle);
+// Whole cycles of compute and saves up to the next thing that is different.
+bool Run::jump_cycles(Time until, Work limit) {
+  if (stop_due_) return false;
+  const double slowdown = input_.checkpoint.slowdown;
+  const Duration persist = levels_.durable().persist;
+  const double base = elastic_pace() * slow_.factor() * diurnal();
+  SaveLevels::Pace pace{base, {}, false};
+  SaveLevels::Jump jump;
+  const bool just_saved = persist_until_ - now() == persist;
+  if (slowdown == 1 || just_saved) {
+    if (slowdown > 1)
+      pace.extra = std::min(scaled(persist, 1 - 1 / slowdown), scaled(levels_.durable().stride, base));
+    jump = levels_.jump(position_, limit, until - now(), pace);
+  }
+  if (slowdown > 1 && (jump.cycles == 0 || jump.level + 1 < levels_.size())) {
+    const bool within = persisting();
+    pace = {within ? base * slowdown : base, {}, true};
+    jump = levels_.jump(position_, limit, (within ? std::min(until, persist_until_) : until) - now(), pace);
+  }
+  if (jump.cycles == 0) return false;
+  levels_.jumped(jump, position_, now(), pace, storage_reachable());
   const Work from = position_;
-  const Time begin = now_;
-  position_ += stride * n;
-  charge_work(from, position_, wall * n);
-  charge(first.block * n, Bucket::checkpoint);
-  up_ += now_ - begin;
-  first.next = step_boundary(position_ + first.interval);
-  result_.saves += n;
+  const Time begin = now();
+  position_ += jump.work;
+  charge_work(from, position_, jump.compute);
+  charge(jump.blocked, Bucket::checkpoint);
+  up_ += now() - begin;
+  if (jump.level + 1 == levels_.size()) persist_until_ = now() + persist;
+  result_.saves += jump.saves;
   return true;
 }
 
 void Run::compute(Work target, Time until) {
-  const double slow = pace();
+  const double slow = drag() * diurnal();
   const Work from = position_;
   Duration wall = scaled(target - from, slow);
-  if (wall > until - now_) {
-    wall = until - now_;
+  if (wall > until - now()) {
+    wall = until - now();
     const auto done = slow == 1 ? wall.ns : static_cast<std::int64_t>(static_cast<double>(wall.ns) / slow);
     position_ = from + std::min(Work{done}, target - from);
   } else {
     position_ = target;
   }
-  const Time begin = now_;
+  const Time begin = now();
   charge_work(from, position_, wall);
-  up_ += now_ - begin;
+  up_ += now() - begin;
   if (position_ == target && position_ < total_) begin_save();
 }
 
-// A save of every level that is due here; together they block for the sum.
+// A save at the slowest level that is due here, and at all faster ones; together they block for the sum.
 void Run::begin_save() {
-  for (const Level& level : levels_)
-    if (level.next == position_) {
-      saving_ = true;
-      block_left_ += level.block;
-    }
-  if (saving_ && block_left_.ns == 0) finish_save();
+  const int due = levels_.due(position_);
+  if (due < 0) return;
+  saving_ = true;
+  block_left_ = levels_.block(static_cast<std::size_t>(due));
+  if (block_left_.ns == 0) finish_save();
 }
 
 void Run::finish_save() {
   saving_ = false;
-  for (Level& level : levels_) {
-    if (level.next != position_) continue;
-    level.history.add(position_, now_ + level.persist);
-    level.next = step_boundary(position_ + std::max(level.interval, Work{1}));
-    ++result_.saves;
-  }
+  const auto due = static_cast<std::size_t>(levels_.due(position_));
+  levels_.written(due, position_, now(), storage_reachable());
+  if (due + 1 == levels_.size()) persist_until_ = now() + levels_.durable().persist;
+  result_.saves += static_cast<std::int64_t>(due) + 1;
 }
 
 // Order of one instant: failures, then what was found, then what comes back.
 void Run::meet_changes() {
-  if (next_failure(true) <= now_) {
-    if (const auto trouble = strike(true)) recover(*trouble);
+  if (next_failure(true) <= now()) {
+    if (auto trouble = strike(true)) recover(std::move(*trouble));
     return;
   }
-  const auto found =
-      std::find_if(latent_.begin(), latent_.end(), [&](const Latent& l) { return l.found <= now_; });
-  if (found != latent_.end()) {
-    const Trouble trouble{found->failure, found->onset};
+  const auto due = [&](const auto& noticed) { return noticed.found <= now(); };
+  if (const auto found = std::find_if(latent_.begin(), latent_.end(), due); found != latent_.end()) {
+    const Trouble trouble{found->failure, Kind::found, found->onset, {}, -1};
     latent_.erase(found);
-    recover(trouble);
-    return;
+    return recover(trouble);
   }
-  std::erase_if(slow_, [&](const Slow& s) { return s.end <= now_; });
+  if (const auto slow = std::find_if(evictions_.begin(), evictions_.end(), due); slow != evictions_.end()) {
+    const Eviction eviction = *slow;
+    evictions_.erase(slow);
+    if (!slow_.has(eviction.factor)) return;  // it went away by itself
+    slow_.drop(eviction.factor);
+    auto trouble = with_victims(eviction.failure, victims(input_.failures.classes[eviction.failure],
+                                                          input_.scale, draws_[eviction.failure].victim));
+    if (!trouble) return;
+    trouble->kind = Kind::evict;
+    return recover(std::move(*trouble));
+  }
+  slow_.drop_ended(now());
   rejoin_due();
 }
 
@@ -487,124 +363,35 @@ void Run::meet_changes() {
 void Run::planned_stop() {
   stop_due_ = false;
   ++result_.planned;
-  const Duration length = to_clock(input_.failures.classes[stop_class_].duration);
-  if (const auto trouble = spend(levels_.back().block, Bucket::checkpoint, true)) return recover(*trouble);
-  levels_.back().history.add(position_, now_ + levels_.back().persist);
+  ++result_.interruptions_by_class[stop_class_];
+  const FailureClass& failure = input_.failures.classes[stop_class_];
+  const Duration length = to_clock(failure.duration);
+  if (book_.recording()) book_.event({now(), stop_class_, "planned stop", -1, 0, {}, length});
+  result_.lost_by_class[stop_class_] += length;
+  if (auto trouble = spend(levels_.durable().block, Bucket::checkpoint, true))
+    return recover(std::move(*trouble));
+  levels_.written(levels_.size() - 1, position_, now(), storage_reachable());
   ++result_.saves;
   place_saves();
-  if (const auto trouble = spend(length, Bucket::planned, false)) recover(*trouble);
+  if (auto trouble = spend(length, Bucket::planned, false)) recover(std::move(*trouble));
+}
+
+// The GPUs evaluate what was trained; a repeated stretch is not evaluated again.
+void Run::evaluate() {
+  evaluation_next_ += to_clock(input_.conditions.evaluation_interval);
+  if (auto trouble = spend(to_clock(input_.conditions.evaluation), Bucket::planned, true))
+    recover(std::move(*trouble));
 }
 
 void Run::finish() {
-  const Duration last = levels_.back().block + levels_.back().persist;
-  if (const auto trouble = spend(last, Bucket::checkpoint, true)) return recover(*trouble);
-  if (now_ >= horizon_) return;
+  const Duration last = levels_.durable().block + levels_.durable().persist;
+  if (auto trouble = spend(last, Bucket::checkpoint, true)) return recover(std::move(*trouble));
+  if (now() >= horizon_) return;
   ++result_.saves;
   done_ = true;
 }
 
-// ---- recovery -------------------------------------------------------------------------------------------
-
-void Run::recover(Trouble trouble) {
-  std::optional<Trouble> next = trouble;
-  while (next && now_ < horizon_) next = recover_once(*next);
-}
-
-// One recovery from its first state; returns the failure that interrupted it.
-std::optional<Run::Trouble> Run::recover_once(const Trouble& trouble) {
-  const FailureClass& failure = input_.failures.classes[trouble.failure];
-  ClassDraws& draws = draws_[trouble.failure];
-  ++result_.unplanned;
-  saving_ = false;
-  block_left_ = {};
-  const bool replica_lost =
-      plan_.policy->survivors_continue && !trouble.onset && failure.domain != Domain::job;
-  if (replica_lost && static_cast<std::int64_t>(rejoins_.size()) < plan_.max_lost)
-    return go_on_without_replica(failure, draws);
-
-  Incident incident;
-  incident.load = roll_back(trouble, failure, draws);
-  incident.swap = failure.action == Action::swap;
-  if (incident.swap) send_to_repair(failure, draws);
-  incident.spare_in = pool_.ready(now_) - now_;
-  if (incident.spare_in.ns > 0)
-    incident.swap = true;  // nodes of an earlier, interrupted recovery are still owed
-  const double factor = plan_.spread > 0 ? draws.restart.lognormal(1, plan_.spread) : 1;
-  const Duration detect = failure.detect ? to_clock(*failure.detect) : plan_.times.detect;
-  incident.detect = trouble.onset ? Duration{} : scaled(detect, factor);
-  incident.load = scaled(incident.load, factor);
-  if (plan_.manual_probability > 0 && draws.manual.uniform() < plan_.manual_probability)
-    incident.manual = plan_.times.manual;
-
-  constexpr std::array<Bucket, kRecoveryStates> bucket_of{
-      Bucket::detect,  Bucket::diagnose, Bucket::wait_for_spare, Bucket::restart,
-      Bucket::restart, Bucket::restart,  Bucket::restart,        Bucket::restart};
-  const Timeline timeline = plan_.policy->timeline(incident, scaled(plan_.times, factor));
-  for (std::size_t state = 0; state < kRecoveryStates; ++state)
-    if (const auto next = spend(timeline[state], bucket_of[state], false)) return next;
-  std::erase_if(rejoins_, [&](Time back) { return back <= now_; });
-  return std::nullopt;
-}
-
-// The last save that is durable, not corrupted, and whole after this event. Returns the time to load it.
-Duration Run::roll_back(const Trouble& trouble, const FailureClass& failure, ClassDraws& draws) {
-  const double luck = levels_.size() > 1 ? draws.survival.uniform() : 1;
-  for (Level& level : levels_) {
-    level.history.drop_unfinished(now_);
-    if (trouble.onset) level.history.drop_after(*trouble.onset);
-  }
-  const Level* best = &levels_.back();
-  for (std::size_t i = levels_.size() - 1; i-- > 0;) {
-    const bool whole = failure.domain != Domain::group && luck < levels_[i].covers;
-    if (whole && levels_[i].history.newest() >= best->history.newest()) best = &levels_[i];
-  }
-  const Work back = best->history.newest();
-  for (Level& level : levels_) level.history.drop_after(back);
-  if (!trouble.onset) recompute_until_ = std::max(recompute_until_, position_);
-  position_ = back;
-  // A corruption whose onset is undone is gone, unseen.
-  std::erase_if(latent_, [&](const Latent& l) { return l.onset >= back; });
-  place_saves();
-  return best->load;
-}
-
-void Run::send_to_repair(const FailureClass& failure, ClassDraws& draws) {
-  for (std::int64_t i = 0; i < failure.size; ++i)
-    pool_.repair_until(now_ + to_clock(Seconds(draws.repair.exponential(failure.repair.value))));
-}
-
-// Elastic: state is whole on the other replicas, at most the current step is lost.
-std::optional<Run::Trouble> Run::go_on_without_replica(const FailureClass& failure, ClassDraws& draws) {
-  recompute_until_ = std::max(recompute_until_, position_);
-  position_ = step_begin(position_);
-  place_saves();
-  Time back = now_;
-  if (failure.action == Action::swap) {
-    send_to_repair(failure, draws);
-    back = pool_.ready(now_) + plan_.times.reschedule;
-  }
-  rejoins_.push_back(back + plan_.times.start + plan_.times.initialize);
-  return spend(plan_.stall, Bucket::restart, false);
-}
-
-void Run::rejoin_due() {
-  const auto due = std::find_if(rejoins_.begin(), rejoins_.end(), [&](Time back) { return back <= now_; });
-  if (due == rejoins_.end()) return;
-  rejoins_.erase(due);
-  if (const auto trouble = spend(plan_.rejoin, Bucket::restart, false)) recover(*trouble);
-}
-
-// Events per second that do not stop the job when they strike: nothing but their number bounds the work of drawing them.
-double quiet_rate(const RunInput& input) {
-  double rate = 0;
-  for (const FailureClass& failure : input.failures.classes)
-    if (failure.action == Action::planned || failure.action == Action::slow ||
-        failure.action == Action::corrupt)
-      rate += system_rate(failure, input.scale).value;
-  return rate;
-}
-
-}  // namespace
+// ---- the door -------------------------------------------------------------------------------------------
 
 Duration ideal_time(const StepTimes& steps) {
   Duration sum;
@@ -633,9 +420,8 @@ std::vector<std::string> problems(const RunInput& input) {
   return sentences;
 }
 
-RunResult simulate_run(const RunInput& input, std::uint64_t seed, std::uint64_t trial,
-                       std::vector<RunSpan>* spans) {
-  return Run(input, seed, trial, spans).simulate();
+RunResult simulate_run(const RunInput& input, std::uint64_t seed, std::uint64_t trial, RunRecord* record) {
+  return Run(input, seed, trial, record).simulate();
 }
 
 }  // namespace runcast

@@ -9,11 +9,12 @@
 //  - a save counts from the instant it is durable (end of its block + persist), at a level that survives
 //    the event;
 //  - what ends at the instant of a failure did end;
-//  - a failure during a save, a restart or a replay begins a new recovery from its first state (Daly's
-//    semantics); with the `up` clock nothing fails in a restart;
+//  - a failure restarts the state that it strikes: detection, diagnosis or the wait for a spare begin again
+//    with one more node to replace; a restart of processes that is struck is itself a failure, to be detected
+//    (Daly's semantics, and what happens in a replay or a save); with the `up` clock nothing fails there;
 //  - a planned stop waits for the end of the step (or of the recovery), saves, and lasts its duration;
 //  - silent corruption is latent: found later, the run goes back to the last durable save before its onset,
-//    unless an earlier rollback already did;
+//    unless an earlier rollback already did; a save that is not retained any more is gone;
 //  - the run ends when its last save is durable.
 // Leaves out: failures of idle spares, reconfiguration of the fabric, a queue before the first start.
 #pragma once
@@ -27,6 +28,7 @@
 #include "failures/checkpoint.hpp"
 #include "failures/hazard.hpp"
 #include "failures/recovery.hpp"
+#include "failures/run_ledger.hpp"
 #include "sim/units.hpp"
 
 namespace runcast {
@@ -42,30 +44,12 @@ struct StepTimes {
   std::vector<TrainingPhase> phases;
 };
 
-// Where wall time goes, in the order of the JSON ledger.
-enum class Bucket : std::uint8_t {
-  useful,      // steps that were kept, at normal speed
-  recomputed,  // steps done again after a failure
-  checkpoint,  // training stopped for a save
-  detect,      // the job is dead or hangs, nobody knows
-  diagnose,
-  wait_for_spare,
-  restart,          // reschedule, processes, communicators, load, warm-up; elastic stalls and rejoins
-  slow,             // excess of steps slowed by a fail-slow event
-  elastic_deficit,  // excess of steps with replicas lost
-  planned,
-  sdc,  // steps done again after silent corruption
-};
-inline constexpr std::size_t kBuckets = 11;
-inline constexpr std::array<std::string_view, kBuckets> kBucketNames{
-    "useful",  "recomputed", "checkpoint",      "detect",  "diagnose", "wait_for_spare",
-    "restart", "slow",       "elastic_deficit", "planned", "sdc"};
-using Ledger = std::array<Duration, kBuckets>;
-
-// A stretch of the run, for traces and tests: [begin, end) spent in `bucket`.
-struct RunSpan {
-  Time begin, end;
-  Bucket bucket;
+// What else shapes a run besides failures.
+struct RunConditions {
+  double diurnal =
+      0;  // throughput follows 1 + diurnal x sin(2 pi t / 24 h), hour by hour; LLaMA-3: 0.01-0.02
+  Seconds evaluation_interval{0};  // work between two evaluation pauses; 0: none
+  Seconds evaluation{0};           // length of a pause, booked as planned
 };
 
 struct RunInput {
@@ -74,6 +58,8 @@ struct RunInput {
   FailureModel failures;
   CheckpointPlan checkpoint;
   RecoveryPlan recovery;
+  RunConditions conditions;
+  bool uncertain_rates = false;  // each trial has rates of its own, by FailureClass::observed
   // A fixed window of wall time, the last phase going on for ever; none: all steps, however long they take.
   std::optional<Seconds> window;
 };
@@ -87,6 +73,11 @@ struct RunResult {
   std::int64_t unplanned = 0, planned = 0;    // interruptions
   std::int64_t saves = 0;                     // at any level
   std::vector<std::int64_t> events_by_class;  // as drawn, also those that interrupted nothing
+  std::vector<std::int64_t> interruptions_by_class;
+  std::vector<Duration> lost_by_class;  // down time and work done again
+  std::optional<Duration> first_failure;
+  std::int64_t waits = 0;  // recoveries that waited for a node
+  NodeFleet::Counts fleet;
   std::int64_t interruptions() const { return unplanned + planned; }
   Duration of(Bucket b) const { return ledger[static_cast<std::size_t>(b)]; }
   double goodput() const { return static_cast<double>(of(Bucket::useful).ns) / static_cast<double>(wall.ns); }
@@ -99,8 +90,8 @@ Duration ideal_time(const StepTimes& steps);
 // it can.
 std::vector<std::string> problems(const RunInput& input);
 
-// REQUIRES: problems(input) is empty. `spans` receives every stretch in order where it is not null.
+// REQUIRES: problems(input) is empty. `record` receives every stretch and event in order where it is not null.
 RunResult simulate_run(const RunInput& input, std::uint64_t seed, std::uint64_t trial,
-                       std::vector<RunSpan>* spans = nullptr);
+                       RunRecord* record = nullptr);
 
 }  // namespace runcast

@@ -124,7 +124,8 @@ RunInput run_input(const Scenario& s, const StepTimes& steps) {
   in.scale = s.job_scale();
   in.failures = s.failures;
   in.checkpoint =
-      with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(s.failures, in.scale)), s.recovery);
+      with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(s.failures, in.scale)), s.recovery,
+                        in.scale);
   in.recovery = resolve(s.recovery, in.scale, s.failures);
   const std::vector<std::string> wrong = problems(in);
   if (!wrong.empty())

@@ -29,6 +29,13 @@ enum class Purpose : std::uint32_t {
   job = 14,
   group = 15,
   sampling = 16,
+  survival = 17,
+  recovery_phase = 18,
+  young_node = 19,
+  rate_estimate = 20,
+  co_occurrence = 21,
+  diagnosis = 22,
+  evaluation = 23,
 };
 
 class RandomStream {

@@ -203,7 +203,7 @@ TEST_CASE("an interval shorter than the save blocks is refused, and says how oft
 
 TEST_CASE("a word that is no interval is refused with the legal forms") {
   CHECK(error_of("interval: often\n")
-            .find("'often' is no checkpoint interval; write a time (10 min), auto, young or daly") !=
+            .find("'often' is no checkpoint interval; write a time (10 min), auto, young, daly or optimal") !=
         std::string::npos);
 }
 

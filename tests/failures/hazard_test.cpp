@@ -1,4 +1,4 @@
-#include "failures/hazard.hpp"
+#include "failures/failure_process.hpp"
 
 #include <doctest/doctest.h>
 
@@ -126,6 +126,7 @@ TEST_CASE("every law keeps the mean gap, and its own spread") {
 TEST_CASE("a class that is taken away leaves the failures of the others where they were") {
   FailureModel two;
   two.classes = {test::job_failure(EventRate(1e-3)), test::job_failure(EventRate(1e-3))};
+  two.classes[1].name = "another";
   FailureModel one = two;
   one.classes.pop_back();
   FailureProcess both(two, JobScale{}, 3, 5), single(one, JobScale{}, 3, 5);
@@ -164,7 +165,7 @@ TEST_CASE("failure classes that make no sense are refused in a sentence") {
                   "/day") != std::string::npos);
   CHECK(error_of_class("domain: job")
             .find("an event of the whole job names no node to swap; legal: reset retry "
-                  "planned corrupt slow") != std::string::npos);
+                  "planned corrupt slow rollback outage stall") != std::string::npos);
   CHECK(error_of_class("law: weibull, shape: 0").find("the shape of a weibull law is from 0.1 to 10") !=
         std::string::npos);
   CHECK(error_of_class("action: slow, slowdown: 0.5")

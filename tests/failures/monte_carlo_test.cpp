@@ -20,7 +20,7 @@ RunInput llama_window(const std::string& policy) {
   in.scale = {2048, 8, 128, 405e9};
   in.failures = test::library_failures("llama3-54-day");
   in.checkpoint = with_memory_level(
-      resolve(CheckpointSettings{}, in.scale, unplanned_rate(in.failures, in.scale)), recovery);
+      resolve(CheckpointSettings{}, in.scale, unplanned_rate(in.failures, in.scale)), recovery, in.scale);
   in.recovery = resolve(recovery, in.scale, in.failures);
   in.window = Seconds(54 * kDay);
   return in;

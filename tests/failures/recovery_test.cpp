@@ -75,18 +75,6 @@ TEST_CASE("a restart on the same nodes skips the wait and the rescheduling") {
   CHECK(state(t, RecoveryState::load) == 30_s);
 }
 
-TEST_CASE("the wait for a spare counts from the failure, not from the diagnosis") {
-  Incident incident;
-  incident.swap = true;
-  incident.detect = 10_s;
-  incident.spare_in = 1000_s;
-  const Timeline t = find_recovery_policy("hot_spare")->timeline(incident, kTimes);
-  CHECK(state(t, RecoveryState::wait_for_spare) == 810_s);  // 1,000 - 10 - 180
-  incident.spare_in = 100_s;                                // back before anybody knows what broke
-  CHECK(state(find_recovery_policy("hot_spare")->timeline(incident, kTimes), RecoveryState::wait_for_spare) ==
-        0_s);
-}
-
 TEST_CASE("in-process recovery starts no process and warms nothing up") {
   const Timeline t = find_recovery_policy("in_process")->timeline(Incident{}, kTimes);
   CHECK(state(t, RecoveryState::start) == 0_s);
@@ -97,9 +85,9 @@ TEST_CASE("in-process recovery starts no process and warms nothing up") {
 TEST_CASE("only in_memory adds a level of saves, in front of the durable one") {
   RecoverySettings s;
   const CheckpointPlan plain = resolve(CheckpointSettings{}, JobScale{64, 8, 8, 70e9}, EventRate(0));
-  CHECK(with_memory_level(plain, s).levels.size() == 1);
+  CHECK(with_memory_level(plain, s, JobScale{64, 8, 8, 70e9}).levels.size() == 1);
   s.policy = "in_memory";
-  const CheckpointPlan more = with_memory_level(plain, s);
+  const CheckpointPlan more = with_memory_level(plain, s, JobScale{64, 8, 8, 70e9});
   REQUIRE(more.levels.size() == 2);
   CHECK(more.levels[0].name == "memory");
   CHECK(more.durable().name == "durable");

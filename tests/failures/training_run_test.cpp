@@ -254,6 +254,7 @@ TEST_CASE("without spares each swap waits for its own repair") {
 
 TEST_CASE("a group takes as many spares as it has nodes") {
   RunInput in = simple_run(1, {300, 0, 0}, 0);
+  in.scale.nodes = 6;
   FailureClass failure = clockwork(1000, Action::swap);
   failure.domain = Domain::group;
   failure.size = 3;
@@ -275,19 +276,25 @@ TEST_CASE("copies in memory lose less, and not at all when they are lost with th
   };
   const double durable_only = lost(in);
   in.checkpoint.levels.insert(in.checkpoint.levels.begin(),
-                              {"memory", Seconds(60), Seconds(0), Seconds(0), Seconds(0), 0.95});
+                              {"memory", Seconds(60), Seconds(0), Seconds(0), Seconds(0), 0.95,
+                               TierKind::peer_memory});
   // 0.95 of the events lose 30 s, the others half an hour: 4.5's sum q_l tau_l / 2 = 118.5 s.
   CHECK(durable_only == Approx(1800).epsilon(0.02));
   CHECK(lost(in) == Approx(0.95 * 30 + 0.05 * 1800).epsilon(0.05));  // 1,000 remote events: 3 % of 90 s
+  // Two neighbours hold the same state; an event that takes both takes every copy of it.
+  in.scale.nodes = 4;
   in.failures.classes[0].domain = Domain::group;
+  in.failures.classes[0].size = 2;
   CHECK(lost(in) == Approx(1800).epsilon(0.02));
+  in.checkpoint.levels.front().apart = true;  // the copy is two nodes away
+  CHECK(lost(in) == Approx(0.95 * 30 + 0.05 * 1800).epsilon(0.05));
 }
 
 TEST_CASE("elastic training goes on slower with the lost replica out, and books the excess") {
   // One failure at 1,000 (work 970, at a step boundary to nanoseconds): stall 30, replica back after 500 s.
   // 500 s at pace 4/3: 375 of work and 125 of deficit (saves of 0 s). Rejoin 60.
   RunInput in = simple_run(1, {300, 0, 0}, 0);
-  in.scale.replicas = 4;
+  in.scale.nodes = in.scale.replicas = 4;
   FailureClass failure = clockwork(1000, Action::reset);
   failure.domain = Domain::node;
   in.failures.classes = {failure};
@@ -307,7 +314,7 @@ TEST_CASE("elastic training goes on slower with the lost replica out, and books 
 TEST_CASE("measured step times with lost replicas are used where they are given") {
   RunInput in = simple_run(1, {300, 0, 0}, 0);
   in.steps.phases[0].with_lost = {Seconds(1.25)};
-  in.scale.replicas = 4;
+  in.scale.nodes = in.scale.replicas = 4;
   FailureClass failure = clockwork(1000, Action::reset);
   failure.domain = Domain::node;
   in.failures.classes = {failure};
@@ -332,16 +339,16 @@ TEST_CASE("time never runs backwards and no nanosecond is missing, for every pol
     slow.duration = Seconds(72 * kMinute);
     in.failures.classes.push_back(slow);
     in.checkpoint = with_memory_level(
-        resolve(CheckpointSettings{}, in.scale, unplanned_rate(in.failures, in.scale)), recovery);
+        resolve(CheckpointSettings{}, in.scale, unplanned_rate(in.failures, in.scale)), recovery, in.scale);
     in.recovery = resolve(recovery, in.scale, in.failures);
     CAPTURE(policy.name);
     REQUIRE(problems(in).empty());
     for (std::uint64_t trial = 0; trial < 5; ++trial) {
-      std::vector<RunSpan> spans;
-      const RunResult r = simulate_run(in, 11, trial, &spans);
+      RunRecord record;
+      const RunResult r = simulate_run(in, 11, trial, &record);
       Ledger again{};
       Time last{};
-      for (const RunSpan& span : spans) {
+      for (const RunSpan& span : record.spans) {
         CHECK(span.begin == last);
         CHECK(span.end > span.begin);
         last = span.end;

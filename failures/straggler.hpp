@@ -1,0 +1,46 @@
+// Fail-slow: draws by how much and for how long a slow GPU or a degraded link holds the job, and which of the
+// stretches that overlap decides. A synchronous step waits for its slowest member, so the factor of the job is
+// the maximum over stretches:  1 + sensitivity x (slowdown - 1).
+// Defaults by GREYHOUND (ATC'25): mean 72 min for jobs of 512 GPUs and more, from tens of seconds to 10 h.
+// The step model's own answer to one slow rank is the sensitivity; here it is an input.
+#pragma once
+
+#include <vector>
+
+#include "failures/hazard.hpp"
+#include "sim/random.hpp"
+
+namespace runcast {
+
+struct SlowStretch {
+  double factor = 1;  // step time over normal step time, of the job
+  Duration length;
+};
+
+// One draw of each stream; a class without spreads uses only the length's.
+SlowStretch draw_slow_stretch(const FailureClass& failure, RandomStream& severity, RandomStream& length);
+
+// Share of time that the stretches of a class cost, in the long run: they overlap as M/G/inf, so that the job
+// is slow for 1 - e^{-rate x duration} of the time; the excess of one factor counts once.
+double slow_excess(const FailureClass& failure, EventRate rate);
+
+// The stretches that are on.
+class SlowStretches {
+ public:
+  void add(double factor, Time end);  // of equal factors the one that ends last decides
+  void drop_ended(Time now);
+  void drop(double factor);  // its cause was taken out of the job
+  bool any() const { return !stretches_.empty(); }
+  bool has(double factor) const;
+  double factor() const;  // of the job: 1 when none is on
+  Time next_end() const;  // kNever when none is on
+
+ private:
+  struct Stretch {
+    double factor;
+    Time end;
+  };
+  std::vector<Stretch> stretches_;
+};
+
+}  // namespace runcast
