@@ -181,12 +181,13 @@ std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, const Check
                              factors[static_cast<std::size_t>(RecoveryState::detect)]);
   if (plan_.manual_probability > 0 && draws.manual.uniform() < plan_.manual_probability)
     incident.manual = plan_.times.manual;
+  const RecoveryTimes times = scaled(plan_.times, factors);
   bool waited = false;
   for (std::size_t i = 0; i < kRecoveryStates;) {
     const auto state = static_cast<RecoveryState>(i);
     incident.load = scaled(load, factors[static_cast<std::size_t>(RecoveryState::load)]);
     incident.swap = incident.swap || fleet_.missing() > 0;
-    Duration d = plan_.policy->timeline(incident, scaled(plan_.times, factors))[i];
+    Duration d = plan_.policy->timeline(incident, times)[i];
     if (state == RecoveryState::wait_for_spare) {
       const Time ready = fleet_.ready(now());
       d = ready == kNever ? horizon_ - now() : ready - now();
