@@ -4,168 +4,14 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
+
+#include "sim/error.hpp"
 
 namespace runcast {
 
 namespace {
 
 double real(std::int64_t n) { return static_cast<double>(n); }
-
-// Tokens of one micro-batch on one rank.
-double rank_tokens(const Layout& l, const TrainingSpec& t) {
-  return real(t.sequence_length) * real(t.micro_batch) / l.context;
-}
-
-// Ranks that share an activation outside the tensor-parallel region.
-double sequence_shards(const Layout& l) { return l.sequence_parallel ? l.tensor : 1; }
-
-// Bytes of an element that is kept: 4 in fp32 and tf32, else 2; GEMM inputs alone are kept in fp8
-// [Transformer Engine: the cast input is saved for the weight gradient].
-double element_bytes(const Precision& p) { return p.narrow ? 2 : p.gemm_element; }
-
-double key_value_heads(const Model& m,
-                       const Layout& l) {  // of one tensor rank; replicated when there are fewer
-  return std::max(1.0, real(m.kv_heads) / l.tensor);
-}
-
-// What a layer keeps, by what a recomputation choice can drop. Bytes per token.
-struct KeptBytes {
-  double input = 0;           // of the layer: the residual stream into the first norm
-  double norm_outputs = 0;    // inputs of QKV and FC1
-  double attention_core = 0;  // scores and masks, or the log-sum-exp of flash attention
-  double mlp_up = 0;          // input of the activation function
-  double mlp_activated = 0;   // its output, FC2's input
-  double other = 0;
-  double total() const { return input + norm_outputs + attention_core + mlp_up + mlp_activated + other; }
-};
-
-// Korthikanti et al. 2022, eq. 1-4: 2 a s for the softmax; with dropout 1 more for its mask, 2 for its
-// output.
-double core_bytes(const Model& m, const Layout& l, const TrainingSpec& t) {
-  const double heads = real(m.heads) / l.tensor;
-  if (t.flash_attention) return 4 * heads;  // log-sum-exp, fp32 [Dao et al. 2022]
-  const double e = element_bytes(*t.precision);
-  return heads * real(t.sequence_length) * (m.dropout ? 2 * e + 1 : e);
-}
-
-void add_attention(KeptBytes& kept, const Model& m, const Layout& l, const TrainingSpec& t) {
-  const double e = element_bytes(*t.precision),
-               narrow_copy = t.precision->narrow ? t.precision->gemm_element : 0;
-  const double heads = real(m.heads) / l.tensor;
-  if (m.latent) {
-    // Compressed query and key-value before and after their norms (whole on each tensor rank), then query,
-    // the up-projected key and value, and the key with its rope part [Megatron-Core multi_latent_attention].
-    const LatentAttention& mla = *m.latent;
-    const double compressed = real(2 * mla.q_lora + 2 * mla.kv_lora + mla.rope_dim);
-    const double qk = real(mla.nope_dim + mla.rope_dim);
-    kept.other += e * (compressed / sequence_shards(l) + heads * (2 * qk + real(mla.nope_dim + mla.v_dim)));
-  } else {
-    kept.other += e * real(m.head_dim) * (heads + 2 * key_value_heads(m, l));
-  }
-  kept.other += (e + narrow_copy) * heads * real(m.value_dim());  // attention output, the projection's input
-  kept.attention_core += core_bytes(m, l, t);
-}
-
-void add_mlp(KeptBytes& kept, const Model& m, const TrainingSpec& t, double rows, double width) {
-  kept.mlp_up += element_bytes(*t.precision) * (m.mlp_matrices() - 1) * rows * width;
-  kept.mlp_activated += t.precision->gemm_element * rows * width;
-}
-
-// Routed experts with an even load: each token's top_k rows, the rows of the expert-tensor group gathered.
-// The router keeps scores and probabilities in fp32.
-void add_experts(KeptBytes& kept, const Model& m, const Layout& l, const TrainingSpec& t) {
-  const Experts& x = *m.experts;
-  const double rows = real(x.top_k) * l.expert_tensor / l.tensor;
-  kept.other += rows * t.precision->gemm_element * real(m.hidden) + 8 * real(x.count) / sequence_shards(l);
-  add_mlp(kept, m, t, rows, real(x.ffn) / l.expert_tensor);
-  add_mlp(kept, m, t, 1, real(x.shared_ffn) / l.tensor);
-}
-
-KeptBytes kept_bytes(const Model& m, const Layout& l, const TrainingSpec& t, bool moe_layer) {
-  KeptBytes kept;
-  const double h = real(m.hidden) / sequence_shards(l), e = element_bytes(*t.precision);
-  kept.input = e * h;
-  kept.other = e * h;  // input of the second norm
-  kept.norm_outputs = 2 * t.precision->gemm_element * h;
-  if (m.dropout) kept.other += 2 * h;  // masks after attention and MLP, 1 byte
-  add_attention(kept, m, l, t);
-  if (moe_layer && m.experts)
-    add_experts(kept, m, l, t);
-  else
-    add_mlp(kept, m, t, 1, real(m.ffn) / l.tensor);
-  return kept;
-}
-
-double kept_after(const Recompute& r, KeptBytes kept) {
-  if (r.kind == Recompute::Kind::full) return kept.input;
-  if (r.kind == Recompute::Kind::selective || r.has("attention_core")) kept.attention_core = 0;
-  if (r.has("norms")) kept.norm_outputs = 0;
-  if (r.has("mlp_up")) kept.mlp_up = 0;
-  if (r.has("mlp_activation")) kept.mlp_activated = 0;
-  return kept.total();
-}
-
-// ---- parameters -----------------------------------------------------------------------------------------
-
-// Stages of one pipeline rank: all directions, in the order of the placement.
-std::vector<int> stages_of_rank(const PipelineSchedule& schedule, int rank) {
-  std::vector<int> stages;
-  for (const std::vector<int>& direction : schedule.rank_of_stage)
-    for (std::size_t s = 0; s < direction.size(); ++s)
-      if (direction[s] == rank) stages.push_back(static_cast<int>(s));
-  return stages;
-}
-
-// Layers of a stage: [first, last).
-std::pair<std::int64_t, std::int64_t> layers_of_stage(const ScheduleSpec& spec, int stage) {
-  std::int64_t first = 0;
-  for (int s = 0; s < stage; ++s) first += spec.stage_layers[static_cast<std::size_t>(s)];
-  return {first, first + spec.stage_layers[static_cast<std::size_t>(stage)]};
-}
-
-// Parameters of one layer on one rank. Norms, router and MLA's down-projections are whole on each tensor
-// rank; key and value heads are, where there are fewer of them than tensor ranks.
-RankParameters layer_rank_parameters(const Model& m, const Layout& l, bool moe_layer) {
-  const LayerParameters p = layer_parameters(m, moe_layer);
-  double whole = real(p.norms + p.router), split = real(p.attention + p.mlp) / l.tensor;
-  if (m.latent) {
-    const double down = real(m.hidden) * real(m.latent->q_lora + m.latent->kv_lora + m.latent->rope_dim);
-    whole += down * (1 - 1.0 / l.tensor);
-  } else {
-    const double missing = key_value_heads(m, l) - real(m.kv_heads) / l.tensor;
-    split += 2 * missing * real(m.hidden) * real(m.head_dim);
-  }
-  return {whole + split, real(p.routed_experts) / (l.expert_tensor * l.expert), 0};
-}
-
-RankParameters parameters_of_stages(const Model& m, const Layout& l, const ScheduleSpec& spec,
-                                    const std::vector<int>& stages) {
-  RankParameters sum;
-  const ParameterCount count = count_parameters(m);
-  bool holds_embedding = false;
-  for (int stage : stages) {
-    const auto [first, last] = layers_of_stage(spec, stage);
-    for (std::int64_t layer = first; layer < last; ++layer) {
-      const RankParameters p = layer_rank_parameters(m, l, m.layer_is_moe(layer));
-      sum.dense += p.dense;
-      sum.expert += p.expert;
-    }
-    if (stage == 0) {
-      sum.embedding += real(count.embedding) / l.tensor + real(count.positions);
-      holds_embedding = true;
-    }
-  }
-  const int last_stage = static_cast<int>(spec.stage_layers.size()) - 1;
-  for (int stage : stages) {
-    if (stage != last_stage) continue;
-    const bool shared = m.tied_embeddings && holds_embedding;  // elsewhere tied embeddings are two copies
-    sum.embedding += shared ? 0 : real(m.vocabulary * m.hidden) / l.tensor;
-    sum.dense += real(count.final_norm);
-  }
-  sum.dense += sum.embedding;
-  return sum;
-}
 
 // ---- activations over the schedule ----------------------------------------------------------------------
 
@@ -195,9 +41,14 @@ void add_ends(ChunkBytes& chunk, const Model& m, const Layout& l, const Training
     chunk.transient = embedding_gradient(m, l, t);
   }
   if (!last) return;
-  const double logits = tokens * real(m.vocabulary) / l.tensor;
-  chunk.ends +=
-      kLogitBytesKept * logits + 2 * element_bytes(*t.precision) * tokens * h;  // final norm's in, out
+  const double logits = tokens * real(m.vocabulary) / l.tensor, e = element_bytes(*t.precision);
+  chunk.ends += kLogitBytesKept * logits + 2 * e * tokens * h;  // final norm's in, out
+  // Each module of multi-token prediction: two normed inputs side by side, a layer, logits of its own; its norms
+  // are part of the layers' choice of recomputation.
+  const double joined = t.recompute.has("norms") ? 2 : 4;
+  const double module = kLogitBytesKept * logits + e * (joined + 2) * tokens * h +
+                        layer_activation_bytes(m, l, t, m.prediction_is_moe()).value;
+  chunk.ends += real(m.predicted_tokens) * module;
   chunk.transient = std::max(chunk.transient, kLogitBytesRunning * logits);
 }
 
@@ -205,7 +56,7 @@ void add_ends(ChunkBytes& chunk, const Model& m, const Layout& l, const Training
 double context_buffer(const Model& m, const Layout& l, const TrainingSpec& t) {
   if (l.context == 1 || l.context_method == "ulysses") return 0;
   const double width = m.latent ? real(m.heads) / l.tensor * real(m.qk_dim() + m.value_dim())
-                                : 2 * key_value_heads(m, l) * real(m.head_dim);
+                                : 2 * local_kv_heads(m, l) * real(m.head_dim);
   const double shards = l.context_method == "allgather" ? l.context : 2;
   return element_bytes(*t.precision) * rank_tokens(l, t) * shards * width;
 }
@@ -229,6 +80,10 @@ ChunkBytes chunk_bytes(const Model& m, const Layout& l, const TrainingSpec& t, c
   const int last_stage = static_cast<int>(spec.stage_layers.size()) - 1;
   add_ends(chunk, m, l, t, stage == 0, stage == last_stage);
   chunk.transient = std::max(chunk.transient, rebuilt);  // embedding, layers and head run one after the other
+  if (t.offload.activations) {  // on the way out or back: the chunk at work and the one before or after it
+    chunk.transient += 2 * chunk.layers;
+    chunk.layers = 0;
+  }
   return chunk;
 }
 
@@ -256,6 +111,7 @@ class LiveChunks {
     }
   }
   const LivePeak& peak() const { return peak_; }
+  bool empty() const { return live_ == 0; }
 
  private:
   void open(int stage) { change(stage, 1); }
@@ -283,33 +139,20 @@ class LiveChunks {
 
 // ---- states ---------------------------------------------------------------------------------------------
 
-// Ranks over which one copy of dense and of expert states is cut. Context ranks hold the same weights and
-// count as data ranks [Megatron-Core distributed optimizer].
-struct ShardGroups {
-  double dense = 1, expert = 1;
-};
-ShardGroups shard_groups(const Layout& l, const Sharding& s) {
-  if (s.kind == Sharding::Kind::none) return {};
-  ShardGroups groups{static_cast<double>(l.data * l.context), static_cast<double>(l.expert_data())};
-  if (s.group == 0) return groups;
-  const double one_copy = s.group;
-  return {std::min(one_copy, groups.dense), std::min(one_copy, groups.expert)};
-}
-
 double gradient_bytes(const TrainingSpec& t, const SoftwareProfile& profile) {
   return t.precision->master_bytes > 0 ? profile.gradient_bytes : t.precision->weight_bytes;
 }
 
 void add_states(StageMemory& memory, const RankParameters& p, const Layout& l, const TrainingSpec& t,
-                const SoftwareProfile& profile) {
-  const ShardGroups groups = shard_groups(l, t.sharding);
+                const SoftwareProfile& profile, int copies) {
+  const ShardGroups groups = shard_groups(l, t.sharding, copies);
   const double dense = p.dense / groups.dense, expert = p.expert / groups.expert;
   const bool cut_weights = t.sharding.shards_parameters(), cut_gradients = t.sharding.shards_gradients();
   const double per_optimizer = t.precision->master_bytes + optimizer_state_bytes(t.optimizer);
   memory.weights = Bytes(t.precision->weight_bytes * (cut_weights ? dense + expert : p.dense + p.expert));
   memory.gradients =
       Bytes(gradient_bytes(t, profile) * (cut_gradients ? dense + expert : p.dense + p.expert));
-  memory.optimizer = Bytes(per_optimizer * (dense + expert));
+  memory.optimizer = Bytes(t.offload.optimizer ? 0 : per_optimizer * (dense + expert));
 }
 
 // Whole weights and gradients that sharded ones need for a while. Weights: the layer at work and the one
@@ -390,22 +233,14 @@ std::vector<std::string> assumptions_of(const Model& m, const SoftwareProfile& p
       fmt::format("{:.1f} GiB a GPU for CUDA context, communicators and fragmentation",
                   in_gib(profile.framework_memory))};
   if (m.experts)
-    list.emplace_back("tokens are spread evenly over experts; a skewed router needs more memory");
+    list.push_back(m.experts->load() == 1
+                       ? "tokens are spread evenly over experts; a skewed router needs more memory"
+                       : fmt::format("the busiest rank's experts take {:.2f} times an even share of tokens",
+                                     m.experts->load()));
   return list;
 }
 
 }  // namespace
-
-Bytes layer_activation_bytes(const Model& m, const Layout& l, const TrainingSpec& t, bool moe_layer) {
-  return Bytes(rank_tokens(l, t) * kept_after(t.recompute, kept_bytes(m, l, t, moe_layer)));
-}
-
-RankParameters rank_parameters(const Model& m, const Layout& l, const ScheduleSpec& spec, int pipeline_rank) {
-  INVARIANT(spec.row != nullptr);
-  // Where stages lie does not depend on the micro-batches: the fewest that every schedule accepts.
-  const ScheduleRequest request{l.pipeline, 2 * l.pipeline, spec.virtual_stages, 0, false};
-  return parameters_of_stages(m, l, spec, stages_of_rank(spec.row->build(request), pipeline_rank));
-}
 
 MemoryReport memory_of(const Model& m, const Layout& l, const TrainingSpec& t, const ScheduleSpec& spec,
                        const SoftwareProfile& profile, const PipelineSchedule& schedule, const GpuSpec& gpu) {
@@ -419,9 +254,10 @@ MemoryReport memory_of(const Model& m, const Layout& l, const TrainingSpec& t, c
     const RankParameters parameters = parameters_of_stages(m, l, spec, stages);
     StageMemory memory;
     memory.stage = rank;
-    add_states(memory, parameters, l, t, profile);
+    add_states(memory, parameters, l, t, profile, stage_copies(schedule));
     LiveChunks live(of_stage);
     for (const Slot& slot : schedule.slots[static_cast<std::size_t>(rank)]) live.run(slot);
+    INVARIANT(live.empty());  // each forward has had its backward, each input gradient its weight gradient
     memory.activations = Bytes(live.peak().layers);
     memory.chunks_in_flight = live.peak().chunks;
     const LivePeak& peak = live.peak();

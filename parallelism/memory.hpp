@@ -10,9 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "parallelism/layout.hpp"
-#include "parallelism/model.hpp"
-#include "parallelism/training.hpp"
+#include "parallelism/kept_activations.hpp"
+#include "parallelism/rank_parameters.hpp"
 #include "sim/units.hpp"
 
 namespace runcast {
@@ -34,16 +33,6 @@ struct MemoryReport {
   std::vector<StageMemory> stages;
   std::vector<std::string> assumptions;
 };
-
-// Activation bytes that one layer keeps for one micro-batch on one rank until its backward pass. The layer is
-// one that `training.recompute` covers; memory_of knows which layers that are.
-Bytes layer_activation_bytes(const Model&, const Layout&, const TrainingSpec&, bool moe_layer);
-// Parameters held by one rank of pipeline rank `p` before data-parallel sharding: [dense, expert].
-struct RankParameters {
-  double dense = 0, expert = 0;
-  double embedding = 0;  // part of dense that is embedding or head
-};
-RankParameters rank_parameters(const Model&, const Layout&, const ScheduleSpec&, int pipeline_rank);
 
 MemoryReport memory_of(const Model&, const Layout&, const TrainingSpec&, const ScheduleSpec&,
                        const SoftwareProfile&, const PipelineSchedule&, const GpuSpec&);

@@ -48,12 +48,27 @@ Experts read_experts(Section section, std::int64_t layers) {
   e.ffn = dimension(section, "ffn");
   e.shared_ffn = optional_dimension(section, "shared_ffn");
   e.dense_layers = optional_dimension(section, "dense_layers");
+  e.every = section.has("every") ? dimension(section, "every") : 1;
+  e.node_limit = optional_dimension(section, "node_limit");
+  e.capacity_factor = section.number("capacity_factor", 0);
+  e.imbalance = section.number("imbalance", 1);
+  if (section.ok() && e.capacity_factor != 0 && (e.capacity_factor < 0.1 || e.capacity_factor > 100))
+    section.fail("capacity_factor", "capacity_factor must be 0 (dropless) or between 0.1 and 100");
+  if (section.ok() && (e.imbalance < 1 || e.imbalance > static_cast<double>(e.count)))
+    section.fail("imbalance", fmt::format("imbalance must be between 1 and the {} experts", e.count));
   if (section.ok() && e.top_k > e.count)
     section.fail("top_k", fmt::format("top_k {} is more than the {} experts", e.top_k, e.count));
   if (section.ok() && e.dense_layers > layers)
     section.fail("dense_layers",
                  fmt::format("dense_layers {} is more than the {} layers", e.dense_layers, layers));
   return e;
+}
+
+SlidingWindow read_window(Section section) {
+  SlidingWindow window;
+  window.tokens = dimension(section, "tokens", 1'000'000'000);
+  window.global_every = optional_dimension(section, "global_every");
+  return window;
 }
 
 void check_heads(Section& section, const Model& m) {
@@ -114,6 +129,10 @@ Model read_model(Section section, std::string_view name) {
   m.dropout = section.flag("dropout", false);
   if (auto latent = section.optional_section("latent_attention")) m.latent = read_latent(*latent);
   if (auto experts = section.optional_section("experts")) m.experts = read_experts(*experts, m.layers);
+  if (auto window = section.optional_section("sliding_window")) m.window = read_window(*window);
+  m.predicted_tokens = section.count("multi_token_prediction", 0);
+  if (section.ok() && (m.predicted_tokens < 0 || m.predicted_tokens > 16))
+    section.fail("multi_token_prediction", "multi_token_prediction must be between 0 and 16 modules");
   section.skip("source");
   check_heads(section, m);
   check_size(section, m);
@@ -157,7 +176,7 @@ ParameterCount count_parameters(const Model& m) {
   c.positions = m.positions * m.hidden;
   c.head = m.tied_embeddings ? 0 : m.vocabulary * m.hidden;
   c.final_norm = m.biases ? 2 * m.hidden : m.hidden;
-  const std::int64_t moe_layers = m.experts ? m.layers - m.experts->dense_layers : 0;
+  const std::int64_t moe_layers = m.moe_layers();
   const LayerParameters dense = layer_parameters(m, false);
   c.layers = (m.layers - moe_layers) * dense.total();
   std::int64_t inactive = 0;
@@ -165,14 +184,26 @@ ParameterCount count_parameters(const Model& m) {
     const LayerParameters moe = layer_parameters(m, true);
     c.layers += moe_layers * moe.total();
     const Experts& e = *m.experts;
-    inactive = moe_layers * (e.count - e.top_k) * m.mlp_matrices() * m.hidden * e.ffn;
+    const std::int64_t with_prediction = moe_layers + (m.prediction_is_moe() ? m.predicted_tokens : 0);
+    inactive = with_prediction * (e.count - e.top_k) * m.mlp_matrices() * m.hidden * e.ffn;
   }
-  c.total = c.embedding + c.positions + c.head + c.final_norm + c.layers;
+  c.prediction = m.predicted_tokens * (layer_parameters(m, m.prediction_is_moe()).total() +
+                                       prediction_projection_parameters(m) + c.final_norm);
+  c.total = c.embedding + c.positions + c.head + c.final_norm + c.layers + c.prediction;
   c.active = c.total - inactive;
   return c;
 }
 
-LayerFlops layer_forward_flops(const Model& m, bool moe_layer, double tokens, double sequence) {
+std::int64_t prediction_projection_parameters(const Model& m) {
+  return m.predicted_tokens > 0 ? 2 * m.hidden * m.hidden + 2 * m.hidden : 0;
+}
+
+double mean_keys(double sequence, double window) {
+  return window <= 0 || window >= sequence ? sequence / 2 : window - window * window / (2 * sequence);
+}
+
+LayerFlops layer_forward_flops(const Model& m, bool moe_layer, double tokens, double sequence,
+                               bool windowed) {
   LayerFlops f;
   const double T = tokens, h = static_cast<double>(m.hidden), a = static_cast<double>(m.heads);
   const double g = static_cast<double>(m.kv_heads), d = static_cast<double>(m.head_dim);
@@ -186,7 +217,8 @@ LayerFlops layer_forward_flops(const Model& m, bool moe_layer, double tokens, do
   } else {
     f.qkv = Flops(2 * T * h * (a + 2 * g) * d);
   }
-  f.attention = Flops(T * sequence * a * (qk + v));  // 2 s a (qk + v) a token, causal half
+  const double window = windowed && m.window ? static_cast<double>(m.window->tokens) : 0;
+  f.attention = Flops(2 * T * mean_keys(sequence, window) * a * (qk + v));
   f.projection = Flops(2 * T * a * v * h);
   const double in = m.mlp_matrices() - 1;
   if (moe_layer && m.experts) {
@@ -210,6 +242,16 @@ std::string_view name_of(FlopConvention c) {
   return names[static_cast<std::size_t>(c)];
 }
 
+// Layers, and modules of multi-token prediction, of one kind. They attend like the last layer.
+std::int64_t layers_of_kind(const Model& m, bool moe, bool windowed) {
+  std::int64_t count = 0;
+  for (std::int64_t layer = 0; layer < m.layers; ++layer) {
+    if (m.layer_is_moe(layer) != moe || m.layer_is_windowed(layer) != windowed) continue;
+    count += 1 + (layer + 1 == m.layers ? m.predicted_tokens : 0);
+  }
+  return count;
+}
+
 Flops training_flops_per_token(const Model& m, double s, FlopConvention convention) {
   const double n = static_cast<double>(count_parameters(m).active);
   const double L = static_cast<double>(m.layers), h = static_cast<double>(m.hidden);
@@ -225,11 +267,16 @@ Flops training_flops_per_token(const Model& m, double s, FlopConvention conventi
     case FlopConvention::exact_full:
       break;
   }
-  const double moe_layers = m.experts ? L - static_cast<double>(m.experts->dense_layers) : 0;
-  const LayerFlops dense = layer_forward_flops(m, false, 1, s), moe = layer_forward_flops(m, true, 1, s);
-  Flops forward = (L - moe_layers) * dense.total() + head_forward_flops(m, 1);
-  if (moe_layers > 0) forward += moe_layers * moe.total();
-  if (convention == FlopConvention::exact_full) forward += L * dense.attention;
+  const bool whole = convention == FlopConvention::exact_full;
+  Flops forward = static_cast<double>(1 + m.predicted_tokens) * head_forward_flops(m, 1);
+  for (const bool moe : {false, true})
+    for (const bool windowed : {false, true}) {
+      const double count = static_cast<double>(layers_of_kind(m, moe, windowed));
+      if (count <= 0) continue;
+      const LayerFlops layer = layer_forward_flops(m, moe, 1, s, windowed);
+      forward += count * (layer.total() + (whole ? layer.attention : Flops(0)));
+    }
+  forward += Flops(2 * static_cast<double>(m.predicted_tokens) * 2 * h * h);
   return 3 * forward;
 }
 

@@ -4,9 +4,14 @@
 #include <algorithm>
 #include <array>
 
+#include "parallelism/rank_parameters.hpp"
+
 namespace runcast {
 
 namespace {
+
+// An element of a token in fp8 with an fp32 scale for each 128 [DeepSeek-V3 2024, sec. 3.3.2].
+constexpr double kNarrowDispatch = 1 + 4.0 / 128;
 
 constexpr double kBackwardTraffic =
     1.7;  // streaming bytes of backward over forward [accuracy study; physics 3.1: 5/3]
@@ -119,8 +124,12 @@ class Writer {
   // A collective of the forward pass and its mirror in the backward pass.
   void add_collective(std::string_view name, CommunicationGroup group, Collective forward,
                       Collective backward, double bytes) {
-    push_forward(communicate(name, group, forward, bytes));
-    backward_.push_back({communicate(name, group, backward, bytes)});
+    add_collective(name, group, forward, backward, bytes, bytes);
+  }
+  void add_collective(std::string_view name, CommunicationGroup group, Collective forward,
+                      Collective backward, double forward_bytes, double backward_bytes) {
+    push_forward(communicate(name, group, forward, forward_bytes));
+    backward_.push_back({communicate(name, group, backward, backward_bytes)});
   }
 
   // Mirrors the forward parts, last first, into the fused and the split backward lists.
@@ -199,11 +208,6 @@ class Writer {
   double tokens_ = 0, full_hidden_ = 0;
 };
 
-// Key and value heads of one tensor rank: replicated when there are fewer heads than ranks.
-double local_kv_heads(const StepShape& s) {
-  return std::max(1.0, static_cast<double>(s.model->kv_heads) / s.layout->tensor);
-}
-
 bool recomputes(const StepShape& s, std::string_view module) {
   const Recompute& r = s.training->recompute;
   if (r.kind == Recompute::Kind::selective) return module == "attention_core";
@@ -217,10 +221,11 @@ void add_projections(Writer& w, const StepShape& s) {
     const LatentAttention& l = *m.latent;
     const double ts = w.sharded_tokens();
     const double qk = w.per_tensor(m.heads * m.qk_dim()), kl = static_cast<double>(l.kv_lora);
+    const bool again = recomputes(s, "mla_up");
     if (l.q_lora > 0) {
       const double ql = static_cast<double>(l.q_lora);
       w.add_linear({"query down", "query down dX", "query down dW", {ts, ql, h}, Split::none, false});
-      w.add_linear({"query up", "query up dX", "query up dW", {T, qk, ql}, Split::none, false});
+      w.add_linear({"query up", "query up dX", "query up dW", {T, qk, ql}, Split::none, false}, again);
     } else {
       w.add_linear({"query", "query dX", "query dW", {T, qk, h}, Split::column, false});
     }
@@ -235,13 +240,14 @@ void add_projections(Writer& w, const StepShape& s) {
                   "kv up dW",
                   {T, w.per_tensor(m.heads * (l.nope_dim + l.v_dim)), kl},
                   Split::none,
-                  false});
-    w.add_stream("latent norms", 4 * ts * (kl + static_cast<double>(l.q_lora)), 2);
-    w.add_stream("rotary", 6 * T * (2 * qk + w.per_tensor(m.heads * l.v_dim)), 3);
+                  false},
+                 again);
+    w.add_stream("latent norms", 4 * ts * (kl + static_cast<double>(l.q_lora)), 2, recomputes(s, "norms"));
+    w.add_stream("rotary", 6 * T * (2 * qk + w.per_tensor(m.heads * l.v_dim)), 3, again);
     return;
   }
-  const double width =
-      w.per_tensor(m.heads * m.head_dim) + 2 * local_kv_heads(s) * static_cast<double>(m.head_dim);
+  const double width = w.per_tensor(m.heads * m.head_dim) +
+                       2 * local_kv_heads(*s.model, *s.layout) * static_cast<double>(m.head_dim);
   w.add_linear({"qkv", "qkv dX", "qkv dW", {T, width, h}, Split::column, false});
   w.add_stream("rotary", 6 * T * width, 2);
 }
@@ -249,11 +255,12 @@ void add_projections(Writer& w, const StepShape& s) {
 // Bytes of all keys and values of the sequence that one tensor rank sees [2 tensors x 2 B].
 double context_bytes(const StepShape& s, double tokens) {
   const Model& m = *s.model;
-  const double heads = m.latent ? static_cast<double>(m.heads) / s.layout->tensor : local_kv_heads(s);
+  const double heads =
+      m.latent ? static_cast<double>(m.heads) / s.layout->tensor : local_kv_heads(*s.model, *s.layout);
   return 2 * tokens * s.layout->context * heads * static_cast<double>(m.qk_dim() + m.value_dim());
 }
 
-void add_attention_block(Writer& w, const StepShape& s) {
+void add_attention_block(Writer& w, const StepShape& s, bool windowed) {
   const Model& m = *s.model;
   const double T = w.tokens(), h = static_cast<double>(m.hidden);
   const double ts = w.sharded_tokens();
@@ -262,16 +269,19 @@ void add_attention_block(Writer& w, const StepShape& s) {
   if (s.layout->context > 1 && s.layout->context_method != "ulysses")
     w.add_collective("gather keys and values", CommunicationGroup::context, Collective::all_gather,
                      Collective::reduce_scatter, context_bytes(s, T));
-  const double qkv =
-      2 * T * (w.per_tensor(m.heads) + 2 * local_kv_heads(s)) * static_cast<double>(m.head_dim);
+  const double qkv = 2 * T * (w.per_tensor(m.heads) + 2 * local_kv_heads(*s.model, *s.layout)) *
+                     static_cast<double>(m.head_dim);
   if (s.layout->context > 1 && s.layout->context_method == "ulysses")
     w.add_collective("sequence to heads", CommunicationGroup::context, Collective::all_to_all,
                      Collective::all_to_all, qkv);
   AttentionShape shape;
   shape.tokens = T;
-  shape.sequence = static_cast<double>(s.training->sequence_length);
+  const double sequence = static_cast<double>(s.training->sequence_length);
+  const bool sparse =
+      windowed && m.window && s.training->flash_attention;  // unfused kernels compute all scores
+  shape.sequence = sparse ? 2 * mean_keys(sequence, static_cast<double>(m.window->tokens)) : sequence;
   shape.heads = w.per_tensor(m.heads);
-  shape.kv_heads = local_kv_heads(s);
+  shape.kv_heads = local_kv_heads(*s.model, *s.layout);
   shape.qk_dim = static_cast<double>(m.qk_dim());
   shape.v_dim = static_cast<double>(m.value_dim());
   shape.score_traffic = s.profile->elementwise_factor;
@@ -307,7 +317,9 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
   const Experts& e = *m.experts;
   const Layout& l = *s.layout;
   const double h = static_cast<double>(m.hidden), ts = w.sharded_tokens(), k = static_cast<double>(e.top_k);
-  const double rows = ts * k * l.expert_tensor;  // after dispatch and gathering, evenly loaded
+  const double sent = ts * k * e.load(), rows = sent * l.expert_tensor;  // of the busiest rank, gathered
+  // One way of the dispatcher may be narrow: tokens to their experts, and in the backward pass their gradients.
+  const double wide = 2, narrow = s.training->narrow_dispatch ? kNarrowDispatch : wide;
   const double local = static_cast<double>(e.count) / l.expert;
   const double f = static_cast<double>(e.ffn) / l.expert_tensor, in = m.mlp_matrices() - 1;
   w.add_linear(
@@ -315,7 +327,7 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
   w.add_permute("top-k and permutation", 4 * ts * k * h, 4);
   if (l.expert > 1)
     w.add_collective("dispatch", CommunicationGroup::expert, Collective::all_to_all, Collective::all_to_all,
-                     2 * ts * k * h);
+                     narrow * sent * h, wide * sent * h);
   if (l.expert_tensor > 1)
     w.add_collective("gather tokens", CommunicationGroup::expert_tensor, Collective::all_gather,
                      Collective::reduce_scatter, 2 * rows * h);
@@ -325,7 +337,7 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
                 {rows / local, in * f, h, local, true},
                 Split::none,
                 false});
-  w.add_stream("expert activation", 2 * (in + 1) * rows * f, 1, recomputes(s, "mlp_activation"));
+  w.add_stream("expert activation", 2 * (in + 1) * rows * f, 1, recomputes(s, "moe_activation"));
   w.add_linear({"experts down",
                 "experts down dX",
                 "experts down dW",
@@ -337,7 +349,7 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
                      Collective::all_gather, 2 * rows * h);
   if (l.expert > 1)
     w.add_collective("combine", CommunicationGroup::expert, Collective::all_to_all, Collective::all_to_all,
-                     2 * ts * k * h);
+                     wide * sent * h, narrow * sent * h);
   w.add_permute("unpermutation", 4 * ts * k * h, 2);
   if (e.shared_ffn > 0) add_dense_mlp(w, s, e.shared_ffn);
 }
@@ -373,11 +385,11 @@ Flops total_flops(const OperatorList& list) {
   return sum;
 }
 
-LayerOperators layer_operators(const StepShape& s, bool moe_layer) {
+LayerOperators layer_operators(const StepShape& s, bool moe_layer, bool windowed) {
   LayerOperators lists;
   Writer w(s, lists);
   const double h = static_cast<double>(s.model->hidden), ts = w.sharded_tokens();
-  add_attention_block(w, s);
+  add_attention_block(w, s, windowed);
   w.add_stream("mlp norm", 4 * ts * h, 1, recomputes(s, "norms"));
   if (moe_layer)
     add_expert_mlp(w, s);
@@ -386,6 +398,22 @@ LayerOperators layer_operators(const StepShape& s, bool moe_layer) {
   w.add_stream("mlp residual", (s.model->dropout ? 7 : 6) * ts * h, 1);
   w.finish();
   if (s.training->recompute.kind == Recompute::Kind::full) lists.recompute = lists.forward;
+  return lists;
+}
+
+LayerOperators prediction_operators(const StepShape& s) {
+  LayerOperators lists;
+  Writer w(s, lists);
+  const double h = static_cast<double>(s.model->hidden), ts = w.sharded_tokens();
+  w.add_stream("prediction embedding", 4 * ts * h, 1);
+  w.add_stream("prediction norms", 8 * ts * h, 2, recomputes(s, "norms"));
+  w.add_linear({"prediction projection",
+                "prediction projection dX",
+                "prediction projection dW",
+                {w.tokens(), w.per_tensor(s.model->hidden), 2 * h},
+                Split::column,
+                false});
+  w.finish();
   return lists;
 }
 

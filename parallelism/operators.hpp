@@ -1,6 +1,7 @@
 // One transformer layer, the embedding and the head as lists of operators for one rank and one micro-batch:
 // matrix products, attention, streaming kernels and collectives, for the forward pass, the input gradient, the
 // weight gradient and what recomputation runs again. Shapes and bytes: Korthikanti et al. 2022; Megatron-Core.
+// Experts: rows of the busiest rank (Experts::load); the router's choice itself is not simulated.
 //   T = micro_batch x sequence / context tokens of the rank; widths divided by tensor.
 // Leaves out: dropout's random numbers, position tables.
 #pragma once
@@ -57,7 +58,10 @@ struct StepShape {
   double tokens() const;  // T
 };
 
-LayerOperators layer_operators(const StepShape&, bool moe_layer);
+LayerOperators layer_operators(const StepShape&, bool moe_layer, bool windowed = false);
+// What a module of multi-token prediction adds to a layer and a head of its own: the norms of the last hidden state
+// and of the next token's embedding, and their projection to one [DeepSeek-V3 2024, eq. 21].
+LayerOperators prediction_operators(const StepShape&);
 LayerOperators embedding_operators(const StepShape&);
 LayerOperators head_operators(const StepShape&);
 

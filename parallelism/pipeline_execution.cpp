@@ -5,6 +5,7 @@
 #include "parallelism/pipeline_execution.hpp"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include <fmt/format.h>
@@ -72,6 +73,8 @@ class Execution {
   void meet();
   void part(const Rendezvous& rendezvous);
   std::pair<Message, Message> inputs(const Slot& slot) const;
+  std::string name_of_next(int rank) const;
+  int waits_for(int rank) const;
   void check_complete() const;
 
   const PipelineSchedule& schedule_;
@@ -298,18 +301,51 @@ void Execution::part(const Rendezvous& rendezvous) {
   }
 }
 
+// The slot as a reader finds it in the order.
+std::string Execution::name_of_next(int rank) const {
+  constexpr std::string_view kNames[] = {"forward", "backward", "input gradient", "weight gradient",
+                                         "forward and backward"};
+  const std::size_t next = ranks_[index(rank)].next;
+  const Slot& slot = schedule_.slots[index(rank)][next];
+  return fmt::format("rank {} at its slot {}, the {} of stage {}, micro-batch {}", rank, next,
+                     kNames[static_cast<std::size_t>(slot.pass)], slot.stage, slot.microbatch);
+}
+
+// The rank that has to make what the next slot of `rank` lacks: itself, where its own order is wrong.
+int Execution::waits_for(int rank) const {
+  const Slot& slot = schedule_.slots[index(rank)][ranks_[index(rank)].next];
+  const bool fused = slot.pass == Pass::forward_backward;
+  if ((slot.pass == Pass::forward || fused) &&
+      activation_[cell(slot.stage, slot.microbatch)].arrived == kNever)
+    return slot.stage == 0 ? rank : rank_of(slot.stage - 1, slot.microbatch);
+  if (slot.pass == Pass::forward || slot.pass == Pass::weight_gradient) return rank;
+  const int stage = fused ? slot.backward_stage : slot.stage;
+  return stage + 1 == schedule_.stages
+             ? rank
+             : rank_of(stage + 1, fused ? slot.backward_microbatch : slot.microbatch);
+}
+
 void Execution::check_complete() const {
-  for (int rank = 0; rank < schedule_.ranks; ++rank) {
-    const std::size_t next = ranks_[index(rank)].next;
-    const std::vector<Slot>& slots = schedule_.slots[index(rank)];
-    if (next == slots.size()) continue;
-    constexpr std::string_view kNames[] = {"forward", "backward", "input gradient", "weight gradient",
-                                           "forward and backward"};
-    throw InternalError(fmt::format(
-        "the pipeline is stuck: rank {} waits for ever at its slot {}, the {} of stage {}, micro-batch {}",
-        rank, next, kNames[static_cast<std::size_t>(slots[next].pass)], slots[next].stage,
-        slots[next].microbatch));
+  const auto stuck = [&](int rank) { return ranks_[index(rank)].next < schedule_.slots[index(rank)].size(); };
+  int rank = 0;
+  while (rank < schedule_.ranks && !stuck(rank)) ++rank;
+  if (rank == schedule_.ranks) return;
+  // Follows who waits for whom until a rank comes again: from there on it is the cycle.
+  std::vector<int> chain{rank};
+  while (true) {
+    const int next = waits_for(chain.back());
+    const auto again = std::ranges::find(chain, next);
+    if (again != chain.end() || !stuck(next)) {
+      if (again != chain.end()) chain.erase(chain.begin(), again);
+      chain.push_back(next);
+      break;
+    }
+    chain.push_back(next);
   }
+  std::string cycle;
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i)
+    cycle += fmt::format("; {} waits for rank {}", name_of_next(chain[i]), chain[i + 1]);
+  throw InternalError(fmt::format("the pipeline is stuck: {}, waits for ever{}", name_of_next(rank), cycle));
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ struct PipelineTrace {
 
 // Runs the queue until it is empty. INVARIANT: the queue's clock stands at 0 (it may hold events of the
 // caller); every slot is of a stage that its rank has; nothing deadlocks, otherwise InternalError names the
-// first stuck slot.
+// first stuck slot and the cycle of ranks that wait for each other.
 PipelineTrace execute(const PipelineSchedule&, PointToPoint, PipelineWork&, EventQueue&);
 
 }  // namespace runcast

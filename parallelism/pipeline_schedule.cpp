@@ -26,16 +26,23 @@ PipelineSchedule build_gpipe(const ScheduleRequest& request) {
   return schedule;
 }
 
-// min(m, p-1-r) warm-up F, pairs (F, B), the rest of B (Narayanan et al. 2019; 2021, fig. 4).
+// min(m, p-1-r) warm-up F, pairs (F, B), the rest of B (Narayanan et al. 2019; 2021, fig. 4). A pair that is
+// one slot takes F + B a hop both ways, so that it needs the depth of interleaving, 2(p-1-r) + 1.
 PipelineSchedule build_1f1b(const ScheduleRequest& request) {
   PipelineSchedule schedule = looped_placement(request);
   for (int rank = 0; rank < request.ranks; ++rank) {
     RankOrder order(schedule.slots[static_cast<std::size_t>(rank)], {.stage = rank});
-    const int warm_up = std::min(request.microbatches, request.ranks - 1 - rank);
+    const int hops = request.ranks - 1 - rank;
+    const int depth = request.fuse_pairs ? 2 * hops + 1 : hops + (request.extra_warmup ? 1 : 0);
+    const int warm_up = std::min(request.microbatches, depth);
     for (int i = 0; i < warm_up; ++i) order.forward();
     for (int i = warm_up; i < request.microbatches; ++i) {
-      order.forward();
-      order.backward();
+      if (request.fuse_pairs) {
+        order.forward_backward(0, 0);
+      } else {
+        order.forward();
+        order.backward();
+      }
     }
     for (int i = 0; i < warm_up; ++i) order.backward();
   }
@@ -79,7 +86,12 @@ PipelineSchedule build_interleaved(const ScheduleRequest& request) {
       if (k < table.size()) append(Pass::forward, table[k].chunk, table[k].microbatch);
       if (k < warm_up) continue;
       const VirtualMicrobatch& back = table[k - warm_up];
-      append(Pass::backward, request.chunks - 1 - back.chunk, back.microbatch);
+      const int chunk = request.chunks - 1 - back.chunk;
+      if (request.fuse_pairs && k < table.size()) {
+        fuse(slots.back(), chunk, chunk * request.ranks + rank, back.microbatch);
+      } else {
+        append(Pass::backward, chunk, back.microbatch);
+      }
     }
   }
   return schedule;
@@ -103,6 +115,11 @@ std::string refuse_always(const ScheduleRequest& request) {
   return "";
 }
 
+std::string refuse_fusing(const ScheduleRequest& request) {
+  if (!request.fuse_pairs || request.extra_warmup) return "";
+  return "a fused forward and backward need one more warm-up forward to be independent of each other";
+}
+
 // Schedules that do not interleave: one chunk a rank (or the V's two), no group size, no extra warm-up.
 std::string refuse_interleaving(const ScheduleRequest& request, std::string_view name, bool folded) {
   if (std::string sentence = refuse_always(request); !sentence.empty()) return sentence;
@@ -117,10 +134,10 @@ std::string refuse_interleaving(const ScheduleRequest& request, std::string_view
   if (request.group_size != 0) {
     return fmt::format("{} has no group size; only interleaved_1f1b takes one", name);
   }
-  if (request.extra_warmup) {
-    return fmt::format("{} has no extra warm-up forward; only interleaved_1f1b takes one", name);
+  if ((request.extra_warmup || request.fuse_pairs) && name != "1f1b") {
+    return fmt::format("{} has no extra warm-up forward; only 1f1b and interleaved_1f1b take one", name);
   }
-  return "";
+  return refuse_fusing(request);
 }
 
 std::string refuse_gpipe(const ScheduleRequest& request) {
@@ -133,7 +150,7 @@ std::string refuse_zb_h1(const ScheduleRequest& request) {
   return refuse_interleaving(request, "zb_h1", false);
 }
 
-// Whether every slot gets its turn: follows the order alone, without time.
+// Whether every slot gets its turn: follows the order alone, without time. Fused pairs wait for both halves.
 bool runs_to_its_end(const PipelineSchedule& schedule) {
   const auto stages = static_cast<std::size_t>(schedule.stages);
   std::vector<std::size_t> next(schedule.slots.size());
@@ -143,12 +160,15 @@ bool runs_to_its_end(const PipelineSchedule& schedule) {
     for (std::size_t rank = 0; rank < next.size(); ++rank) {
       for (const std::vector<Slot>& slots = schedule.slots[rank]; next[rank] < slots.size(); ++next[rank]) {
         const Slot& slot = slots[next[rank]];
-        const auto stage = static_cast<std::size_t>(slot.stage),
-                   i = static_cast<std::size_t>(slot.microbatch);
-        const bool forward = slot.pass == Pass::forward;
-        if (forward ? forwards[i] != stage : forwards[i] != stages || backwards[i] != stages - 1 - stage)
-          break;
-        ++(forward ? forwards : backwards)[i];
+        const bool both = slot.pass == Pass::forward_backward;
+        const auto i = static_cast<std::size_t>(slot.microbatch);
+        const auto back = both ? static_cast<std::size_t>(slot.backward_microbatch) : i;
+        const auto back_stage = static_cast<std::size_t>(both ? slot.backward_stage : slot.stage);
+        const bool forward = slot.pass == Pass::forward || both, backward = slot.pass != Pass::forward;
+        if (forward && forwards[i] != static_cast<std::size_t>(slot.stage)) break;
+        if (backward && (forwards[back] != stages || backwards[back] != stages - 1 - back_stage)) break;
+        forwards[i] += forward ? 1 : 0;
+        backwards[back] += backward ? 1 : 0;
         moved = true;
       }
     }
@@ -166,6 +186,7 @@ bool has_short_group(const ScheduleRequest& request, int group_size) {
 
 std::string refuse_interleaved(const ScheduleRequest& request) {
   if (std::string sentence = refuse_always(request); !sentence.empty()) return sentence;
+  if (std::string sentence = refuse_fusing(request); !sentence.empty()) return sentence;
   if (request.chunks < 2) {
     return fmt::format("interleaved_1f1b needs 2 or more virtual stages a rank, not {}; for 1 use 1f1b",
                        request.chunks);
@@ -178,7 +199,9 @@ std::string refuse_interleaved(const ScheduleRequest& request) {
     return fmt::format("a group_size is 1 or more micro-batches, not {}", request.group_size);
   }
   const int group_size = interleaving_group_size(request);
-  if (!has_short_group(request, group_size) || runs_to_its_end(build_interleaved(request))) return "";
+  if ((!has_short_group(request, group_size) && !request.fuse_pairs) ||
+      runs_to_its_end(build_interleaved(request)))
+    return "";
   int legal = std::max(group_size, request.ranks);
   while (has_short_group(request, legal)) ++legal;
   return fmt::format(
@@ -237,11 +260,11 @@ constexpr ScheduleRow kSchedules[] = {
     {"gpipe", "all forwards, then all backwards; idle (p-1)(F+B), activations of all m micro-batches live",
      refuse_gpipe, build_checked<refuse_gpipe, build_gpipe>},
     {"1f1b", "one forward, one backward in turn; idle (p-1)(F+B) as gpipe, at most p micro-batches live",
-     refuse_1f1b, build_checked<refuse_1f1b, build_1f1b>},
+     refuse_1f1b, build_checked<refuse_1f1b, build_1f1b>, true},
     {"interleaved_1f1b",
      "1f1b over v chunks a rank; idle (p-1)(F+B)/v, for v times the transfers and up to twice the "
      "activations",
-     refuse_interleaved, build_checked<refuse_interleaved, build_interleaved>},
+     refuse_interleaved, build_checked<refuse_interleaved, build_interleaved>, true},
     {"zb_h1", "1f1b with weight gradients put off into the bubble; idle (p-1)(F+I-W), the memory of 1f1b",
      refuse_zb_h1, build_checked<refuse_zb_h1, build_zb_h1>},
     {"zb_h2", "zb_h1 with a deeper warm-up; no idle inside a rank if F = I = W, for twice the memory of 1f1b",

@@ -40,6 +40,9 @@ struct ScheduleRequest {
   int chunks = 1;             // v, stages a rank (V-shaped schedules: 2)
   int group_size = 0;         // N of interleaved_1f1b; 0 = interleaving_group_size() chooses
   bool extra_warmup = false;  // one more warm-up forward, for overlapped expert all-to-all
+  // The pairs of the steady state run as one forward_backward slot; needs the extra warm-up, which makes the two
+  // halves independent (Megatron-Core combined_1f1b).
+  bool fuse_pairs = false;
 };
 
 struct PipelineSchedule {
@@ -57,6 +60,7 @@ struct ScheduleRow {
   // Why a request cannot be scheduled, in a sentence with the legal values; empty when it can.
   std::string (*refuse)(const ScheduleRequest&);
   PipelineSchedule (*build)(const ScheduleRequest&);  // INVARIANT: refuse() is empty
+  bool fuses_pairs = false;                           // takes extra_warmup and fuse_pairs
 };
 
 // N of interleaved_1f1b: the request's; for 0 it is p (depth first), or the next larger N that leaves no

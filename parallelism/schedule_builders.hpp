@@ -64,6 +64,15 @@ inline Slot make_slot(Pass pass, int chunk, int stage, int microbatch) {
   return slot;
 }
 
+// Makes a forward slot one with the backward of another micro-batch.
+inline void fuse(Slot& forward, int chunk, int stage, int microbatch) {
+  INVARIANT(forward.pass == Pass::forward && (forward.microbatch != microbatch || forward.stage != stage));
+  forward.pass = Pass::forward_backward;
+  forward.backward_chunk = static_cast<std::int16_t>(chunk);
+  forward.backward_stage = stage;
+  forward.backward_microbatch = microbatch;
+}
+
 // Writes the slots of one rank that has one or two chunks, each of which takes its micro-batches in order:
 // every pass of a chunk works on the next micro-batch that the chunk has not had in that pass.
 class RankOrder {

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "parallelism/kept_activations.hpp"
 
 namespace runcast {
 
@@ -23,6 +26,12 @@ void record(std::vector<CommunicationUse>& uses, const CommunicationUse& one, do
   scaled.time *= times;
   scaled.exposed *= times;
   uses.push_back(scaled);
+}
+
+// What the CPU's issue time adds to the GPU's. Of degree 1 in both: equal layers add up to a stage of the same form.
+Seconds host_wait(Seconds gpu, Seconds issue) {
+  const double both = std::pow(std::pow(gpu.value, 4) + std::pow(issue.value, 4), 0.25);
+  return Seconds(std::max(0.0, both - gpu.value));
 }
 
 // Prices the operators of one layer, embedding or head.
@@ -47,6 +56,7 @@ class Pricer {
     return pass;
   }
 
+  Bandwidth host_link() const { return network_.fabric().node().host_link; }
   Seconds host_time(double factor) const { return s_.profile->host_per_layer * (graph_share() * factor); }
   Seconds moe_host_time(double factor) const {
     return s_.profile->host_per_moe_layer * (graph_share() * factor);
@@ -101,8 +111,10 @@ class Pricer {
       return network_.collective(op.collective, op.bytes, links, launch).time;
     const double k = static_cast<double>(s_.model->experts->top_k);
     const bool once = s_.training->deduplicate_tokens;
+    const auto limit = static_cast<int>(s_.model->experts->node_limit);
+    const int places = limit > 0 ? std::min(limit, links.domains) : links.domains;
     return network_.exchange(op.bytes * (once ? sent_share(links.ranks, k) : 1),
-                             op.bytes * (once ? sent_share(links.domains, k) : 1), links,
+                             op.bytes * (once ? sent_share(places, k) : 1), links,
                              gpu_.kernels.exchange_efficiency, launch);
   }
 
@@ -117,8 +129,6 @@ class Pricer {
       hidden = time * (1 - s_.profile->tensor_exposed);
     } else if (op.group == CommunicationGroup::context && s_.layout->context_method == "ring") {
       hidden = std::min(time, attention_time(list, kernel) * s_.profile->context_hidden);
-    } else if (op.group == CommunicationGroup::expert && s_.training->overlap.expert) {
-      hidden = time * 0.8;  // behind the other micro-batch of a 1F1B pair; first and last stay [assumption]
     }
     const Seconds exposed = time - hidden;
     pass.cost.compute += hidden * (gpu_.kernels.overlap_slowdown * link_share(groups_[op.group]));
@@ -149,9 +159,8 @@ class Pricer {
   }
 
   static void add_host(PassCost& cost, Seconds host) {
-    const double gpu = cost.total().value;
-    const double both = std::pow(std::pow(gpu, 4) + std::pow(host.value, 4), 0.25);
-    cost.host += Seconds(std::max(0.0, both - gpu));
+    cost.issue += host;
+    cost.host += host_wait(cost.total(), host);
   }
 
   const StepShape& s_;
@@ -182,12 +191,90 @@ StageCost price_part(const Pricer& pricer, const LayerOperators& ops, Seconds fo
   return part;
 }
 
+// What a layer keeps moves over the GPU's link to the host while the layer computes; exposed is what takes longer.
+void add_offload(StageCost& layer, Bytes kept, Bandwidth host_link, bool split) {
+  const Seconds move = kept / host_link;
+  const auto expose = [&](StagePass& pass) {
+    pass.cost.offload += std::max(Seconds(0), move - pass.cost.total());
+  };
+  expose(layer.forward);
+  expose(layer.backward);
+  if (split) expose(layer.input_gradient);
+}
+
 void add_stage(StageCost& stage, const StageCost& part, double times) {
   stage.forward.add(part.forward, times);
   stage.backward.add(part.backward, times);
   stage.input_gradient.add(part.input_gradient, times);
   stage.weight_gradient.add(part.weight_gradient, times);
 }
+
+// The priced layers of a model: each kind once, by experts, window and recomputation.
+class LayerTable {
+ public:
+  LayerTable(const StepShape& s, const Pricer& pricer, bool split) : s_(s), pricer_(pricer), split_(split) {
+    for (std::int64_t layer = 0; layer < s.model->layers; ++layer) {
+      Entry& entry = entry_of(layer);
+      if (!entry.priced) price(entry, s.model->layer_is_moe(layer), s.model->layer_is_windowed(layer));
+    }
+    const double back = s.profile->host_backward;
+    embedding_ = price_part(pricer, embedding_operators(s), pricer.host_time(0.1), back, false, split);
+    end_ = price_part(pricer, head_operators(s), pricer.host_time(0.2), back, false, split);
+    if (s.model->predicted_tokens == 0) return;
+    // Each module of multi-token prediction: its own norms and projection, a layer, and the shared head again.
+    StageCost module = end_;
+    add_stage(module, at(s.model->layers - 1, 0), 1);
+    add_stage(module, price_part(pricer, prediction_operators(s), pricer.host_time(0.2), back, false, split),
+              1);
+    add_stage(end_, module, static_cast<double>(s.model->predicted_tokens));
+  }
+
+  // `place`: of the layer in its stage.
+  const StageCost& at(std::int64_t layer, std::int64_t place) const {
+    const Recompute& r = s_.training->recompute;
+    const bool again = r.kind != Recompute::Kind::none &&
+                       (r.kind != Recompute::Kind::full || r.layers == 0 || place < r.layers);
+    const Entry& entry = entries_[index_of(layer)];
+    return again ? entry.recomputed : entry.kept;
+  }
+  const StageCost& embedding() const { return embedding_; }
+  const StageCost& end() const { return end_; }  // head, loss and multi-token prediction
+
+ private:
+  struct Entry {
+    bool priced = false;
+    StageCost kept, recomputed;
+  };
+
+  std::size_t index_of(std::int64_t layer) const {
+    return (s_.model->layer_is_moe(layer) ? 2U : 0U) + (s_.model->layer_is_windowed(layer) ? 1U : 0U);
+  }
+  Entry& entry_of(std::int64_t layer) { return entries_[index_of(layer)]; }
+
+  void price(Entry& entry, bool moe, bool windowed) {
+    const double back = s_.profile->host_backward;
+    const LayerOperators ops = layer_operators(s_, moe, windowed);
+    const Seconds host = moe ? pricer_.moe_host_time(1) : pricer_.host_time(1);
+    entry.priced = true;
+    entry.kept = price_part(pricer_, ops, host, back, false, split_);
+    entry.recomputed = s_.training->recompute.kind == Recompute::Kind::none
+                           ? entry.kept
+                           : price_part(pricer_, ops, host, back, true, split_);
+    if (!s_.training->offload.activations) return;
+    TrainingSpec keeping_all = *s_.training;
+    keeping_all.recompute = Recompute{};
+    const Bandwidth link = pricer_.host_link();
+    add_offload(entry.kept, layer_activation_bytes(*s_.model, *s_.layout, keeping_all, moe), link, split_);
+    add_offload(entry.recomputed, layer_activation_bytes(*s_.model, *s_.layout, *s_.training, moe), link,
+                split_);
+  }
+
+  const StepShape& s_;
+  Pricer pricer_;
+  bool split_;
+  std::array<Entry, 4> entries_;
+  StageCost embedding_, end_;
+};
 
 // ZeRO-3 / FSDP on one pass of `layers` equal layers: all-gathers run one layer ahead; the first is exposed, the
 // others as far as they outlast a layer; compute is slowed while both run.
@@ -218,7 +305,7 @@ void shard_pass(StagePass& pass, double layers, Seconds layer, Seconds gather, S
 void add_sharding(StageCost& stage, const StepShape& s, const Network& network, const GroupTable& groups,
                   const StageCost& layer, double layers, bool moe, bool split) {
   if (layers < 1 || groups.shard.ranks < 2) return;
-  const RankShare share = layer_share(*s.model, *s.layout, moe);
+  const RankParameters share = layer_rank_parameters(*s.model, *s.layout, moe);
   const SoftwareProfile& profile = *s.profile;
   const Seconds launch = profile.collective_launch;
   const Bytes dense(share.dense * profile.reduce_bytes), expert(share.expert * profile.reduce_bytes);
@@ -271,17 +358,21 @@ void shard_table(StageCost& stage, const StepShape& s, const Network& network, c
 
 }  // namespace
 
-RankShare layer_share(const Model& model, const Layout& layout, bool moe_layer) {
-  const LayerParameters p = layer_parameters(model, moe_layer);
-  return {static_cast<double>(p.attention + p.mlp + p.router + p.norms) / layout.tensor,
-          static_cast<double>(p.routed_experts) / (layout.expert * layout.expert_tensor)};
-}
-
 Seconds parameter_gather(const Network& network, const SoftwareProfile& profile, Bytes size,
                          const GroupLinks& group) {
   if (group.ranks < 2) return Seconds(0);
   return network.collective(Collective::all_gather, size, group, profile.collective_launch).time +
          group.ranks * profile.owner_overhead;
+}
+
+PassCost fused_cost(const PassCost& forward, const PassCost& backward, double slowdown) {
+  PassCost both = forward;
+  both += backward;
+  const Seconds hidden = std::min(both.expert, both.compute);
+  both.expert = both.expert - hidden;
+  both.compute += hidden * slowdown;
+  both.host = host_wait(both.gpu(), both.issue);
+  return both;
 }
 
 PassCost& PassCost::operator+=(const PassCost& o) {
@@ -291,6 +382,8 @@ PassCost& PassCost::operator+=(const PassCost& o) {
   expert += o.expert;
   data += o.data;
   host += o.host;
+  offload += o.offload;
+  issue += o.issue;
   return *this;
 }
 
@@ -301,6 +394,8 @@ PassCost operator*(double k, PassCost c) {
   c.expert *= k;
   c.data *= k;
   c.host *= k;
+  c.offload *= k;
+  c.issue *= k;
   return c;
 }
 
@@ -311,12 +406,24 @@ void StagePass::add(const StagePass& other, double times) {
   for (const CommunicationUse& use : other.communication) record(communication, use, times);
 }
 
-GroupTable GroupTable::of(const Network& network, const Layout& l, const Sharding& sharding) {
+GroupTable GroupTable::of(const Network& network, const Layout& l, const Sharding& sharding, int copies) {
   GroupTable t;
   const int world = l.world();
   t.tensor = network.group(l.group(Axis::tensor), world / l.tensor);
   t.context = network.group(l.group(Axis::context), world / l.context);
-  const std::vector<RankId> replicas = l.group(Axis::context, Axis::data, 0);
+  // Both pipeline ranks of a stage that lies on two: the first and the last, the farthest pair.
+  const auto mirrored = [&](std::vector<RankId> ranks) {
+    if (copies < 2) return ranks;
+    const int far = (l.pipeline - 1) * l.stride(Axis::pipeline);
+    const std::size_t here = ranks.size();
+    for (std::size_t i = 0; i < here; ++i) ranks.emplace_back(ranks[i].value + far);
+    std::sort(ranks.begin(), ranks.end());
+    return ranks;
+  };
+  const std::vector<RankId> replicas = mirrored(l.group(Axis::context, Axis::data, 0));
+  if (l.pipeline > 1)
+    t.ends =
+        network.group(std::vector{l.rank(0, 0, 0, 0), l.rank(0, 0, l.pipeline - 1, 0)}, world / l.pipeline);
   t.data = network.group(replicas, world / static_cast<int>(replicas.size()));
   // Experts fold over tensor, context and data ranks of one stage, in rank order.
   std::vector<RankId> inside;
@@ -332,14 +439,15 @@ GroupTable GroupTable::of(const Network& network, const Layout& l, const Shardin
   std::vector<RankId> replicas_of_expert;
   for (std::size_t i = 0; i < inside.size(); i += static_cast<std::size_t>(l.expert * l.expert_tensor))
     replicas_of_expert.push_back(inside[i]);
+  replicas_of_expert = mirrored(std::move(replicas_of_expert));
   t.expert_data = network.group(replicas_of_expert, world / static_cast<int>(replicas_of_expert.size()));
   t.shard = t.data;
   if (sharding.group > 0 && sharding.group < static_cast<int>(replicas.size())) {
     const auto group = static_cast<std::size_t>(std::max(1, sharding.group));
     t.shard = network.group(std::span(replicas).first(group), world / static_cast<int>(group));
-    std::vector<RankId> copies;
-    for (std::size_t i = 0; i < replicas.size(); i += group) copies.push_back(replicas[i]);
-    t.copies = network.group(copies, world / static_cast<int>(copies.size()));
+    std::vector<RankId> others;
+    for (std::size_t i = 0; i < replicas.size(); i += group) others.push_back(replicas[i]);
+    t.copies = network.group(others, world / static_cast<int>(others.size()));
   }
   t.data_share = link_share(t.data);
   return t;
@@ -367,46 +475,35 @@ const GroupLinks& GroupTable::operator[](CommunicationGroup g) const {
 
 std::vector<StageCost> stage_costs(const StepShape& s, const ScheduleSpec& schedule, const Network& network,
                                    const GroupTable& groups, bool split) {
-  const Pricer pricer(s, network, groups);
-  const double back = s.profile->host_backward;
-  const bool recompute = s.training->recompute.kind != Recompute::Kind::none;
-  const bool has_dense = !s.model->experts || s.model->experts->dense_layers > 0;
-  // [dense | moe][kept | recomputed]: at most four layers are ever priced.
-  StageCost layer[2][2];
-  for (int moe = 0; moe < 2; ++moe) {
-    if (moe == 1 ? !s.model->is_moe() : !has_dense) continue;
-    const LayerOperators ops = layer_operators(s, moe == 1);
-    const Seconds host = moe == 1 ? pricer.moe_host_time(1) : pricer.host_time(1);
-    layer[moe][0] = price_part(pricer, ops, host, back, false, split);
-    layer[moe][1] = price_part(pricer, ops, host, back, recompute, split);
-  }
-  const StageCost embedding =
-      price_part(pricer, embedding_operators(s), pricer.host_time(0.1), back, false, split);
-  const StageCost head = price_part(pricer, head_operators(s), pricer.host_time(0.2), back, false, split);
+  const LayerTable layers(s, Pricer(s, network, groups), split);
+  const bool sharded = s.training->sharding.shards_parameters();
   const std::size_t stages = schedule.stage_layers.size();
   std::vector<StageCost> costs(stages);
   std::int64_t first = 0;
   for (std::size_t stage = 0; stage < stages; ++stage) {
     const std::int64_t count = schedule.stage_layers[stage];
-    double dense = 0, experts = 0;
+    StageCost of_kind[2];  // dense | moe
+    double number[2] = {0, 0};
     for (std::int64_t i = 0; i < count; ++i) {
-      const bool moe = s.model->layer_is_moe(first + i);
-      const Recompute& r = s.training->recompute;
-      const bool again = recompute && (r.kind != Recompute::Kind::full || r.layers == 0 || i < r.layers);
-      add_stage(costs[stage], layer[moe ? 1 : 0][again ? 1 : 0], 1);
-      (moe ? experts : dense) += 1;
+      const int kind = s.model->layer_is_moe(first + i) ? 1 : 0;
+      add_stage(of_kind[kind], layers.at(first + i, i), 1);
+      number[kind] += 1;
     }
     first += count;
-    if (s.training->sharding.shards_parameters()) {
-      add_sharding(costs[stage], s, network, groups, layer[0][recompute ? 1 : 0], dense, false, split);
-      add_sharding(costs[stage], s, network, groups, layer[1][recompute ? 1 : 0], experts, true, split);
+    for (int kind = 0; kind < 2; ++kind) {
+      if (number[kind] == 0) continue;
+      add_stage(costs[stage], of_kind[kind], 1);
+      if (!sharded) continue;
+      StageCost mean;
+      add_stage(mean, of_kind[kind], 1 / number[kind]);
+      add_sharding(costs[stage], s, network, groups, mean, number[kind], kind == 1, split);
     }
-    if (s.training->sharding.shards_parameters() && stage == 0)
-      shard_table(costs[stage], s, network, groups, true, split);
-    if (s.training->sharding.shards_parameters() && stage + 1 == stages && !s.model->tied_embeddings)
+    const bool last = stage + 1 == stages;
+    if (sharded && stage == 0) shard_table(costs[stage], s, network, groups, true, split);
+    if (sharded && last && !s.model->tied_embeddings)
       shard_table(costs[stage], s, network, groups, false, split);
-    if (stage == 0) add_stage(costs[stage], embedding, 1);
-    if (stage + 1 == stages) add_stage(costs[stage], head, 1);
+    if (stage == 0) add_stage(costs[stage], layers.embedding(), 1);
+    if (last) add_stage(costs[stage], layers.end(), 1);
   }
   return costs;
 }

@@ -3,22 +3,28 @@
 //   layer time = (gpu^4 + host^4)^(1/4): the slower of the GPU and the CPU that issues its kernels, rounded at the
 //                crossing because both vary
 //   ZeRO-3     per layer all-gather (and reduce-scatter) on a second stream, one layer ahead of compute
+//   offload    what layers keep goes out behind their forward pass and comes back behind their backward pass
 // A collective beside a GEMM slows it (KernelConstants::overlap_slowdown) and is exposed past its end.
+// Expert all-to-alls are exposed here; a slot that fuses a forward with a backward hides them (fused_cost).
 #pragma once
 
 #include <array>
 #include <vector>
 
 #include "parallelism/operators.hpp"
+#include "parallelism/rank_parameters.hpp"
 #include "sim/units.hpp"
 #include "topology/network.hpp"
 
 namespace runcast {
 
-// Time of one pass; the parts sum to its length.
+// Time of one pass; the parts sum to its length. `host`: what the CPU's issue time adds, and `offload` what moving
+// activations to host memory and back adds, to the GPU's time.
 struct PassCost {
-  Seconds compute, tensor, context, expert, data, host;
-  Seconds total() const { return compute + tensor + context + expert + data + host; }
+  Seconds compute, tensor, context, expert, data, host, offload;
+  Seconds issue;  // of the CPU for all kernels of the pass; not a part of its length
+  Seconds gpu() const { return compute + tensor + context + expert + data; }
+  Seconds total() const { return gpu() + host + offload; }
   PassCost& operator+=(const PassCost&);
   friend PassCost operator*(double k, PassCost c);
 };
@@ -31,6 +37,10 @@ struct CommunicationUse {
   Bytes bytes;  // sum of full tensors S
   Seconds time, exposed;
 };
+
+// A forward and a backward of two micro-batches as one operation: the all-to-alls of each run beside the compute of
+// the other and slow it by `slowdown` of their time [DeepSeek-V3 2024, sec. 3.2.1: 20 of 132 SMs communicate].
+PassCost fused_cost(const PassCost& forward, const PassCost& backward, double slowdown);
 
 struct StagePass {
   PassCost cost;
@@ -49,16 +59,12 @@ struct GroupTable {
   GroupLinks tensor, context, expert, expert_tensor, data, shard, expert_data,
       copies;             // data: data x context; shard: ranks that share one copy;
                           // expert_data: replicas of an expert; copies: one rank of each shard group
+  GroupLinks ends;        // first and last pipeline rank, which hold tied embeddings
   double data_share = 0;  // speed of the data group's link against NVLink: how much it slows compute
-  static GroupTable of(const Network&, const Layout&, const Sharding&);
+  // `stage_copies`: 2 where each stage lies on two pipeline ranks (DualPipe); their replicas are one group.
+  static GroupTable of(const Network&, const Layout&, const Sharding&, int stage_copies = 1);
   const GroupLinks& operator[](CommunicationGroup) const;
 };
-
-// Parameters of one rank before data-parallel sharding; of one layer, or summed over a stage.
-struct RankShare {
-  double dense = 0, expert = 0;
-};
-RankShare layer_share(const Model&, const Layout&, bool moe_layer);
 
 // Speed of a group's bottleneck link against NVLink: how much of a GPU its collectives keep from compute.
 double link_share(const GroupLinks&);

@@ -11,14 +11,19 @@ namespace runcast {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kModules = {"attention_core", "mlp_activation", "norms", "mlp_up"};
+constexpr std::array<std::string_view, 6> kModules = {"attention_core", "mlp_activation", "moe_activation",
+                                                      "norms",          "mlp_up",         "mla_up"};
 constexpr std::array<std::string_view, 5> kShardings = {"none", "zero1", "zero2", "zero3", "hsdp"};
 constexpr std::array<std::string_view, 2> kAttention = {"flash", "standard"};
 constexpr std::array<std::string_view, 3> kRecomputes = {"none", "selective", "full"};
 constexpr std::array<std::string_view, 3> kGraphs = {"none", "partial", "full"};
 constexpr std::array<std::string_view, 2> kDispatchers = {"alltoall", "deepep"};
-constexpr std::array<std::string_view, 7> kOptimizers = {"adamw",   "adamw_8bit", "adamw_4bit", "adafactor",
-                                                         "shampoo", "muon",       "sgd"};
+constexpr std::array<std::string_view, 2> kFormats = {"bf16", "fp8"};
+constexpr std::array<std::string_view, 2> kStorages = {"bf16", "narrow"};
+constexpr std::array<std::string_view, 3> kOffloads = {"none", "optimizer", "activations"};
+constexpr std::array<std::string_view, 2> kNorms = {"barrier", "post_validation"};
+constexpr std::array<std::string_view, 8> kOptimizers = {
+    "adamw", "adamw_16bit", "adamw_8bit", "adamw_4bit", "adafactor", "shampoo", "muon", "sgd"};
 constexpr std::int64_t kMaxSequence = 1'000'000'000, kMaxBatch = 1'000'000'000;
 
 template <class Names>
@@ -87,6 +92,22 @@ Overlap read_overlap(Section s, const SoftwareProfile& profile) {
   return o;
 }
 
+Offload read_offload(Section& s) {
+  std::vector<std::string> words;
+  if (s.kind("offload") == NodeKind::list)
+    words = s.texts("offload");
+  else
+    words.push_back(s.choice("offload", kOffloads, "none"));
+  Offload o;
+  for (const std::string& word : words) {
+    if (std::find(kOffloads.begin(), kOffloads.end(), word) == kOffloads.end())
+      s.fail("offload", fmt::format("'{}' cannot be offloaded; legal: {}", word, fmt::join(kOffloads, ", ")));
+    o.optimizer |= word == "optimizer";
+    o.activations |= word == "activations";
+  }
+  return o;
+}
+
 DataLoading read_data_loading(Section s) {
   DataLoading d;
   d.workers_per_gpu =
@@ -95,25 +116,9 @@ DataLoading read_data_loading(Section s) {
   return d;
 }
 
-// Layers of each stage. With layers + 2 slots that divide evenly the first stage gives one slot to the embedding
-// and the last one to the head, as LLaMA 3 405B does (126 + 2 = 16 x 8); otherwise as even as can be, the odd
-// ones in the middle, away from embedding and head.
-std::vector<std::int64_t> even_stages(std::int64_t layers, std::int64_t stages) {
-  std::vector<std::int64_t> count(static_cast<std::size_t>(stages), layers / stages);
-  if (layers % stages == 0) return count;
-  if ((layers + 2) % stages == 0 && stages > 1) {
-    std::fill(count.begin(), count.end(), (layers + 2) / stages);
-    --count.front();
-    --count.back();
-    return count;
-  }
-  const std::int64_t odd = layers % stages, from = (stages - odd) / 2;
-  for (std::int64_t i = 0; i < odd; ++i) ++count[static_cast<std::size_t>(from + i)];
-  return count;
-}
-
-std::vector<std::int64_t> read_stage_layers(Section& s, std::int64_t layers, std::int64_t stages) {
-  std::vector<std::int64_t> even = even_stages(layers, stages);
+std::vector<std::int64_t> read_stage_layers(Section& s, std::int64_t layers, std::int64_t stages,
+                                            double head) {
+  std::vector<std::int64_t> even = balanced_stages(layers, stages, head);
   if (s.has("stage_layers")) {
     std::vector<std::int64_t> given = s.counts("stage_layers");
     const std::int64_t sum = std::accumulate(given.begin(), given.end(), std::int64_t{0});
@@ -123,6 +128,21 @@ std::vector<std::int64_t> read_stage_layers(Section& s, std::int64_t layers, std
                          "virtual_stages) that sum to the model's {} layers",
                          given.size(), sum, stages, layers));
     return given.size() == even.size() ? given : even;
+  }
+  const bool embedding = s.flag("embedding_as_layer", false), last_is_head = s.flag("head_as_layer", false);
+  if (embedding || last_is_head) {
+    const std::int64_t slots = layers + (embedding ? 1 : 0) + (last_is_head ? 1 : 0);
+    if (slots % stages != 0 || slots < 2 * stages)
+      s.fail(
+          embedding ? "embedding_as_layer" : "head_as_layer",
+          fmt::format(
+              "{} layers with embedding or head as layers are {} slots, which do not divide over {} stages; "
+              "give stage_layers",
+              layers, slots, stages));
+    std::fill(even.begin(), even.end(), slots / stages);
+    even.front() -= embedding ? 1 : 0;
+    even.back() -= last_is_head ? 1 : 0;
+    return even;
   }
   const auto first = s.count_or_word("first_stage_layers", "auto");
   const auto last = s.count_or_word("last_stage_layers", "auto");
@@ -210,8 +230,19 @@ TrainingSpec read_training(Section s, const SoftwareProfile& profile, const Mode
   t.optimizer = s.choice("optimizer", kOptimizers, "adamw");
   t.cuda_graphs = s.choice("cuda_graphs", kGraphs, "none");
   t.deduplicate_tokens = s.choice("expert_dispatcher", kDispatchers, "alltoall") == "deepep";
+  t.narrow_dispatch = s.choice("dispatch_precision", kFormats, "bf16") == "fp8";
+  t.narrow_storage = s.choice("activation_storage", kStorages, "bf16") == "narrow";
+  t.offload = read_offload(s);
   t.overlap = read_overlap(s.section_or_empty("overlap"), profile);
   t.data_loading = read_data_loading(s.section_or_empty("data_loading"));
+  if (s.ok() && t.narrow_storage && !t.precision->narrow)
+    s.fail("activation_storage",
+           fmt::format("{} has no narrow format to keep activations in; use fp8, mxfp8 or "
+                       "nvfp4, or activation_storage: bf16",
+                       t.precision->name));
+  if (s.ok() && t.recompute.has("mla_up") && !model.latent)
+    s.fail("recompute",
+           fmt::format("{} has no latent attention whose up-projections could be recomputed", model.name));
   if (s.ok() && t.recompute.layers > model.layers)
     s.fail("recompute",
            fmt::format("layers {} is more than the model's {} layers", t.recompute.layers, model.layers));
@@ -231,35 +262,78 @@ std::int64_t microbatches(Section s, const TrainingSpec& t, const Layout& layout
   return std::min<std::int64_t>(m, 100'000);
 }
 
+ScheduleRequest ScheduleSpec::request(const Layout& layout, std::int64_t m) const {
+  return {layout.pipeline, static_cast<int>(m), virtual_stages, group_size, fuse_pairs, fuse_pairs};
+}
+
+double head_over_layer(const Model& m, const TrainingSpec& t) {
+  const LayerFlops f =
+      layer_forward_flops(m, m.prediction_is_moe(), 1, static_cast<double>(t.sequence_length));
+  const double speed = 2 / t.precision->gemm_element;
+  const double layer = f.attention.value + (f.total() - f.attention).value / speed;
+  const double modules = static_cast<double>(m.predicted_tokens);
+  return (1 + modules) * head_forward_flops(m, 1).value / layer + modules;
+}
+
+std::vector<std::int64_t> balanced_stages(std::int64_t layers, std::int64_t stages, double head) {
+  std::vector<std::int64_t> count(static_cast<std::size_t>(stages), layers / stages);
+  if (layers % stages == 0) return count;
+  if ((layers + 2) % stages == 0 && stages > 1) {
+    std::fill(count.begin(), count.end(), (layers + 2) / stages);
+    --count.front();
+    --count.back();
+    return count;
+  }
+  // The most layers of the last stage that make the longest stage as short as can be.
+  const std::int64_t others = stages - 1;
+  const auto longest = [&](std::int64_t last) {
+    const auto most = static_cast<double>((layers - last + others - 1) / others);
+    return std::max(most, static_cast<double>(last) + head);
+  };
+  std::int64_t last = 0;
+  for (std::int64_t n = 0; n <= (layers + stages - 1) / stages; ++n)
+    if (longest(n) <= longest(last)) last = n;
+  std::fill(count.begin(), count.end(), (layers - last) / others);
+  count.back() = last;
+  const std::int64_t odd = (layers - last) % others, from = (others - odd) / 2;
+  for (std::int64_t i = 0; i < odd; ++i) ++count[static_cast<std::size_t>(from + i)];
+  return count;
+}
+
 ScheduleSpec read_schedule(Section s, const Model& model, const Layout& layout, std::int64_t m,
-                           const SoftwareProfile& profile) {
+                           const TrainingSpec& training, const SoftwareProfile& profile) {
   ScheduleSpec spec;
   const auto names = as_views(pipeline_schedules());
   const std::string name = s.choice("name", names, "1f1b");
   spec.row = find_schedule(name);
   spec.virtual_stages = read_virtual_stages(s, name, layout, model.layers);
   constexpr std::array<std::string_view, 3> kPointToPoint = {"blocking", "async", "overlapped"};
-  const bool hidden = spec.virtual_stages > 1 ? profile.overlap_p2p_interleaved : profile.overlap_p2p_flat;
-  const std::string p2p = s.choice("p2p", kPointToPoint, hidden ? "overlapped" : "blocking");
+  const bool fused = training.overlap.expert && model.is_moe() && layout.expert > 1;
+  spec.fuse_pairs = fused && spec.row != nullptr && spec.row->fuses_pairs;
+  const bool hidden = (spec.virtual_stages > 1 ? profile.overlap_p2p_interleaved : profile.overlap_p2p_flat);
+  const std::string p2p =
+      s.choice("p2p", kPointToPoint, hidden && training.overlap.pipeline ? "overlapped" : "blocking");
   spec.point_to_point = p2p == "blocking" ? PointToPoint::blocking
                         : p2p == "async"  ? PointToPoint::async
                                           : PointToPoint::overlapped;
+  if (s.choice("gradient_norm", kNorms, "barrier") == "post_validation")
+    spec.gradient_norm = GradientNorm::post_validation;
   spec.group_size = read_group_size(s, m);
   const std::int64_t stages =
       name == "dualpipe" ? layout.pipeline : static_cast<std::int64_t>(layout.pipeline) * spec.virtual_stages;
-  spec.stage_layers = read_stage_layers(s, model.layers, std::max<std::int64_t>(stages, 1));
+  const double head = s.ok() ? head_over_layer(model, training) : 0;
+  spec.stage_layers = read_stage_layers(s, model.layers, std::max<std::int64_t>(stages, 1), head);
   if (!s.ok() || spec.row == nullptr) return spec;
-  const ScheduleRequest request{layout.pipeline, static_cast<int>(m), spec.virtual_stages, spec.group_size,
-                                false};
-  if (const std::string why = spec.row->refuse(request); !why.empty()) s.fail("name", why);
+  if (const std::string why = spec.row->refuse(spec.request(layout, m)); !why.empty()) s.fail("name", why);
   return spec;
 }
 
 double optimizer_state_bytes(std::string_view optimizer) {
-  if (optimizer == "adamw") return 8;       // two fp32 moments [Kingma & Ba 2015]
-  if (optimizer == "adamw_8bit") return 2;  // two 8-bit moments [Dettmers et al. 2022]
-  if (optimizer == "adamw_4bit") return 1;  // two 4-bit moments [Li et al. 2023]
-  if (optimizer == "muon") return 4;        // one fp32 momentum [Jordan et al. 2024]
+  if (optimizer == "adamw") return 8;        // two fp32 moments [Kingma & Ba 2015]
+  if (optimizer == "adamw_16bit") return 4;  // two bf16 moments [DeepSeek-V3 2024, sec. 3.3.3]
+  if (optimizer == "adamw_8bit") return 2;   // two 8-bit moments [Dettmers et al. 2022]
+  if (optimizer == "adamw_4bit") return 1;   // two 4-bit moments [Li et al. 2023]
+  if (optimizer == "muon") return 4;         // one fp32 momentum [Jordan et al. 2024]
   if (optimizer == "shampoo")
     return 12;  // momentum and two preconditioner factors, square blocks [assumption]
   if (optimizer == "adafactor")

@@ -22,8 +22,9 @@ namespace runcast {
 struct Recompute {
   enum class Kind { none, selective, full, modules };
   Kind kind = Kind::none;
-  std::int64_t layers = 0;           // full: only the first N layers of each stage; 0 = all
-  std::vector<std::string> modules;  // attention_core | mlp_activation | norms
+  std::int64_t layers = 0;  // full: only the first N layers of each stage; 0 = all
+  // attention_core | mlp_activation | moe_activation | norms | mlp_up | mla_up
+  std::vector<std::string> modules;
   bool has(std::string_view module) const;
 };
 
@@ -36,8 +37,18 @@ struct Sharding {
 };
 std::string_view name_of(Sharding::Kind);
 
+// What the communication hides behind. `pipeline`: false makes `blocking` the default of schedule.p2p. `expert`: a
+// forward and a backward of two micro-batches run as one slot in which the all-to-alls of each hide behind the
+// other's compute (1f1b and interleaved_1f1b with one more warm-up forward; DualPipe's slots always do).
 struct Overlap {
   bool data = true, tensor = false, pipeline = true, expert = false;
+};
+
+// What lives in host memory and moves over PCIe (NodeSpec::host_link, one link a GPU).
+struct Offload {
+  bool optimizer =
+      false;  // fp32 master and moments; the update runs on the CPU (ZeRO-Offload, Ren et al. 2021)
+  bool activations = false;  // what layers keep: out behind the forward pass, back behind the backward pass
 };
 
 struct DataLoading {
@@ -59,22 +70,43 @@ struct TrainingSpec {
   std::string cuda_graphs = "none";  // none | partial | full
   bool deduplicate_tokens =
       false;  // expert dispatcher sends a token once per rank and domain (DeepEP, HybridEP)
+  // Element of a token on its way to its expert, forwards, and of its gradient: 2 B, or 1 B and scales in fp8. The
+  // way back is 16 bit always (DeepSeek-V3 2024, sec. 3.3.2).
+  bool narrow_dispatch = false;
+  bool narrow_storage = false;  // activation inputs kept in the GEMMs' format (DeepSeek-V3 2024, sec. 3.3.3)
   Overlap overlap;
+  Offload offload;
   DataLoading data_loading;
 };
+
+// The gradient norm before the optimizer step: a barrier of all ranks, or none: each rank steps as soon as its own
+// gradients are summed and rolls back in the rare step that had to be clipped (Qi et al. 2023, sec. 4), so that steps
+// follow each other as parallelograms.
+enum class GradientNorm { barrier, post_validation };
 
 struct ScheduleSpec {
   const ScheduleRow* row = nullptr;
   int virtual_stages = 1;
   int group_size = 0;  // 0 = pipeline degree
   PointToPoint point_to_point = PointToPoint::overlapped;
+  GradientNorm gradient_norm = GradientNorm::barrier;
+  bool fuse_pairs = false;                 // Overlap::expert of a schedule of the 1F1B family
   std::vector<std::int64_t> stage_layers;  // [global stage], resolved; sums to the model's layers
+  ScheduleRequest request(const Layout&, std::int64_t microbatches) const;
 };
 
 // `profile` gives the defaults (sharding, overlap, recomputation) where the scenario is silent.
 TrainingSpec read_training(Section, const SoftwareProfile& profile, const Model& model);
 ScheduleSpec read_schedule(Section, const Model&, const Layout&, std::int64_t microbatches,
-                           const SoftwareProfile& profile);
+                           const TrainingSpec& training, const SoftwareProfile& profile);
+
+// Layers of each stage where a scenario says nothing: even where they divide; with layers + 2 slots that divide the
+// first stage gives one to the embedding and the last one to the head (LLaMA 3 405B: 126 + 2 = 16 x 8); otherwise the
+// last stage has as many layers less as the head takes time, so that the longest stage is as short as can be, and the
+// odd ones lie in the middle. `head`: time of the head's pass over a layer's.
+std::vector<std::int64_t> balanced_stages(std::int64_t layers, std::int64_t stages, double head);
+// The head's pass over a layer's, by their FLOPs: GEMMs of layers at the rate of the format, the rest in 16 bits.
+double head_over_layer(const Model&, const TrainingSpec&);
 
 // Micro-batches of one pipeline in a step. Records a located sentence when the batch does not divide.
 std::int64_t microbatches(Section training, const TrainingSpec&, const Layout&);

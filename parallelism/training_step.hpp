@@ -1,10 +1,9 @@
 // One optimizer step: the pipeline schedule executed slot by slot on the event queue, with data-parallel
 // collectives on a stream of their own beside it, then gradient norm and optimizer.
 // Folded: one data-parallel replica and one tensor rank stand for all; the pipeline ranks are simulated.
-//   ZeRO-0/1  gradients are reduced bucket by bucket during each stage's last backward; ZeRO-1 parameters are
-//             gathered before each stage's first forward                       [Megatron distributed optimizer]
-//   ZeRO-2    gradients of a stage are reduce-scattered after each group of N micro-batches (LLaMA 3)
-//   ZeRO-3    inside the passes (stage_cost)
+//   step_work     passes, messages and data-parallel streams       step_account  the accounts of the rank that paces
+//   gradient norm  a barrier before the optimizer; or none (post-validation): steps follow each other as
+//                  parallelograms, whose period is the longest window of one rank         [Qi et al. 2023, sec. 4]
 //   transfers cause idle time as far as the same pipeline with free transfers does not have it
 // Leaves out: contention between different collectives on one link (network: flow), unequal replicas.
 #pragma once
@@ -47,7 +46,7 @@ struct CommunicationTotal {
 struct StepResult {
   Duration time;
   StepBreakdown breakdown;
-  int last_rank = 0;             // the pipeline rank that ends last
+  int last_rank = 0;             // the pipeline rank that ends last (post-validation: has the longest window)
   Duration ideal;                // m (F + B) of the mean rank: no bubble, no transfer
   double bubble_fraction = 0;    // bubble / step
   double bubble_over_ideal = 0;  // bubble / ideal
@@ -62,5 +61,8 @@ struct StepResult {
 };
 
 StepResult simulate_step(const StepInput&);
+
+// Compute of a fused slot is slowed by this share of the expert traffic that hides in it.
+double fused_slowdown(const StepInput&, const GroupTable&);
 
 }  // namespace runcast

@@ -269,9 +269,7 @@ StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfe
 }
 
 MemoryReport memory_of(const Scenario& s) {
-  const PipelineSchedule schedule =
-      s.schedule.row->build({s.layout.pipeline, static_cast<int>(s.microbatches), s.schedule.virtual_stages,
-                             s.schedule.group_size, false});
+  const PipelineSchedule schedule = s.schedule.row->build(s.schedule.request(s.layout, s.microbatches));
   return memory_of(s.model, s.layout, s.training, s.schedule, s.software, schedule, s.node.gpu);
 }
 

@@ -241,8 +241,9 @@ class Writer {
       line("  latent_attention: {{q_lora: {}, kv_lora: {}, rope_dim: {}, nope_dim: {}, v_dim: {}}}",
            row_.q_lora, row_.kv_lora, row_.rope_dim, row_.nope_dim, row_.v_dim);
     if (row_.is_moe())
-      line("  experts: {{count: {}, top_k: {}, ffn: {}, shared_ffn: {}, dense_layers: {}}}", row_.experts,
-           row_.top_k, row_.expert_ffn, row_.shared_expert_ffn, row_.dense_layers);
+      line("  experts: {{count: {}, top_k: {}, ffn: {}, shared_ffn: {}, dense_layers: {}, node_limit: {}}}",
+           row_.experts, row_.top_k, row_.expert_ffn, row_.shared_expert_ffn, row_.dense_layers,
+           row_.node_limit);
   }
 
   void cluster() {
@@ -334,7 +335,9 @@ class Writer {
 
   // The modules of the column, in the words of `training.recompute`; "" for one that has no word there.
   static std::string_view module_word(std::string_view module) {
-    if (module == "moe_act" || module == "mlp_act") return "mlp_activation";
+    if (module == "moe_act" || module == "moe_activation") return "moe_activation";
+    if (module == "mlp_act") return "mlp_activation";
+    if (module == "mla_up_proj") return "mla_up";
     if (module == "layernorm" || module == "norms") return "norms";
     if (module == "mlp") return "mlp_up";
     if (module == "core_attn" || module == "attention_core") return "attention_core";
@@ -434,9 +437,7 @@ Recompute whole_layers(std::int64_t layers) {
 // None, then the attention core, then whole layers from the first of each stage on, then all of them. Where
 // the memory model lets nothing fit though the job ran, the default stands.
 std::string least_recompute(const Scenario& s) {
-  const PipelineSchedule schedule =
-      s.schedule.row->build({s.layout.pipeline, static_cast<int>(s.microbatches), s.schedule.virtual_stages,
-                             s.schedule.group_size, false});
+  const PipelineSchedule schedule = s.schedule.row->build(s.schedule.request(s.layout, s.microbatches));
   Recompute selective;
   selective.kind = Recompute::Kind::selective;
   if (fits(s, Recompute{}, schedule)) return "none";

@@ -126,8 +126,7 @@ void check_phases(Section training, const Scenario& s) {
       training.fail("phases", fmt::format("{} micro-batches a step of a phase; at most 100000 are simulated",
                                           phase.microbatches));
     else if (const std::string why =
-                 s.schedule.row->refuse({s.layout.pipeline, static_cast<int>(phase.microbatches),
-                                         s.schedule.virtual_stages, phase.schedule.group_size, false});
+                 s.schedule.row->refuse(phase.schedule.request(s.layout, phase.microbatches));
              !why.empty())
       training.fail("phases", fmt::format("a phase's global_batch {}: {}", p.global_batch, why));
   }
@@ -196,8 +195,8 @@ Scenario read_scenario(Document& document, const Library& library) {
   const bool known = document.ok();  // otherwise the layout's rules would speak about nonsense
   s.layout = read_layout(layout, known ? s.model : Model{}, s.gpus(), s.training.sequence_length);
   if (document.ok()) s.microbatches = microbatches(training, s.training, s.layout);
-  s.schedule =
-      read_schedule(root.section_or_empty("schedule"), s.model, s.layout, s.microbatches, s.software);
+  s.schedule = read_schedule(root.section_or_empty("schedule"), s.model, s.layout, s.microbatches, s.training,
+                             s.software);
   s.failures = read_entry(root, "failures", "failures", "failure model", library, "default",
                           [](Section section, std::string_view) { return read_failures(section); });
   s.checkpoint = read_checkpoint(root.section_or_empty("checkpoint"));

@@ -530,20 +530,23 @@ TEST_CASE("the caller hears of each slot once, in the order of the ends") {
   CHECK(std::ranges::is_sorted(costs.ends));
 }
 
-TEST_CASE("a schedule that cannot end names its first stuck slot") {
+TEST_CASE("a schedule that cannot end names its first stuck slot and the cycle of ranks that wait") {
   // Each rank first wants what the other makes second.
   PipelineSchedule schedule = by_hand(1, {{slot(Pass::backward, 0, 0), slot(Pass::forward, 0, 0)},
                                           {slot(Pass::forward, 1, 0), slot(Pass::backward, 1, 0)}});
   StageCosts costs(2, 1, 1, 1);
   CHECK_THROWS_WITH_AS(
       run(schedule, costs),
-      "the pipeline is stuck: rank 0 waits for ever at its slot 0, the backward of stage 0, micro-batch 0",
+      "the pipeline is stuck: rank 0 at its slot 0, the backward of stage 0, micro-batch 0, waits for ever; "
+      "rank 0 at its slot 0, the backward of stage 0, micro-batch 0 waits for rank 1; "
+      "rank 1 at its slot 0, the forward of stage 1, micro-batch 0 waits for rank 0",
       InternalError);
   schedule.slots[0] = {slot(Pass::forward, 0, 0), slot(Pass::weight_gradient, 0, 0)};
   schedule.slots[1] = {slot(Pass::forward, 1, 0), slot(Pass::input_gradient, 1, 0)};
   CHECK_THROWS_WITH_AS(run(schedule, costs),
-                       "the pipeline is stuck: rank 0 waits for ever at its slot 1, the weight gradient of "
-                       "stage 0, micro-batch 0",
+                       "the pipeline is stuck: rank 0 at its slot 1, the weight gradient of stage 0, micro-batch "
+                       "0, waits for ever; rank 0 at its slot 1, the weight gradient of stage 0, micro-batch 0 "
+                       "waits for rank 0",
                        InternalError);
 }
 

@@ -294,7 +294,7 @@ TEST_CASE("what only interleaving has is refused elsewhere") {
   CHECK(refusal("gpipe", {.ranks = 4, .microbatches = 8, .group_size = 4}) ==
         "gpipe has no group size; only interleaved_1f1b takes one");
   CHECK(refusal("zb_h1", {.ranks = 4, .microbatches = 8, .extra_warmup = true}) ==
-        "zb_h1 has no extra warm-up forward; only interleaved_1f1b takes one");
+        "zb_h1 has no extra warm-up forward; only 1f1b and interleaved_1f1b take one");
 }
 
 TEST_CASE("group sizes below 1 and more than 1000 virtual stages are refused") {

@@ -39,6 +39,8 @@ struct StepCase {
   int virtual_stages = 1;
   int group_size = 0;
   PointToPoint point_to_point = PointToPoint::overlapped;
+  GradientNorm gradient_norm = GradientNorm::barrier;
+  bool fuse_pairs = false;
   std::int64_t microbatches = 8;
   std::vector<std::int64_t> stage_layers;  // empty: even
 
@@ -53,6 +55,8 @@ struct StepCase {
     s.virtual_stages = virtual_stages;
     s.group_size = group_size;
     s.point_to_point = point_to_point;
+    s.gradient_norm = gradient_norm;
+    s.fuse_pairs = fuse_pairs;
     const int stages = schedule == "dualpipe" ? layout.pipeline : layout.pipeline * virtual_stages;
     s.stage_layers = stage_layers;
     if (s.stage_layers.empty())

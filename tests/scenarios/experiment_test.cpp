@@ -40,7 +40,7 @@ TEST_CASE("every run of the library is simulated: it fits, its parts sum, its le
     }
     CHECK(sum == doctest::Approx(time).epsilon(1e-9));
     CHECK(json["step"]["memory"]["fits"] == true);
-    CHECK(number(json, "/step/mfu") > 0.2);
+    CHECK(number(json, "/step/mfu") > 0.15);  // of the fp8 peak for DeepSeek-V3
     CHECK(number(json, "/step/mfu") < 0.7);
     double ledger = 0;
     for (const auto& [key, value] : json["run"]["ledger"].items()) ledger += value.get<double>();
