@@ -100,8 +100,12 @@ void FlowNetwork::set_end(std::size_t c) {
     const double left = std::max(0.0, flows_[c].front().until - volume_[c]) / rate_[c];
     end = since_[c] + to_clock(Seconds(left)).ns;
   }
+  std::int64_t& least = block_end_[c / kBlock];
+  if (end <= least)
+    least = end;
+  else if (end_[c] == least)
+    block_stale_[c / kBlock] = 1;
   end_[c] = end;
-  block_stale_[c / kBlock] = 1;
 }
 
 Time FlowNetwork::next_end() {

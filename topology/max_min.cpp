@@ -10,42 +10,85 @@
 
 namespace runcast {
 
-MaxMin::MaxMin(std::vector<double> capacities) : capacity_(std::move(capacities)) {
-  for (const double capacity : capacity_) INVARIANT(capacity > 0 && std::isfinite(capacity));
-  left_.resize(capacity_.size());
-  open_.resize(capacity_.size());
-  flows_on_.resize(capacity_.size());
-  members_.resize(capacity_.size());
-  link_mark_.resize(capacity_.size());
+MaxMin::MaxMin(std::vector<double> capacities)
+    : flows_on_(capacities.size()), members_(capacities.size()), feeders_(capacities.size()) {
+  for (const double capacity : capacities) {
+    INVARIANT(capacity > 0 && std::isfinite(capacity));
+    link_.push_back({capacity});
+  }
   first_.push_back(0);
 }
 
 int MaxMin::add_class(std::span<const std::int32_t> links) {
   INVARIANT(!links.empty());
-  for (const std::int32_t link : links) {
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    const std::int32_t link = links[i];
     INVARIANT(link >= 0 && link < link_count());
     route_.push_back(link);
+    Feeders& feeders = feeders_[index(link)];
+    feed(feeders.before, feeders.before_sum, i == 0 ? -1 : links[i - 1]);
+    feed(feeders.after, feeders.after_sum, i + 1 == links.size() ? -1 : links[i + 1]);
+    judge(link);
   }
   place_.resize(route_.size());
   first_.push_back(route_.size());
-  count_.push_back(0);
-  solved_count_.push_back(0);
-  rate_.push_back(0);
-  old_rate_.push_back(0);
-  class_mark_.push_back(0);
-  frozen_mark_.push_back(0);
-  touched_.push_back(0);
+  class_.emplace_back();
+  list_active(class_.back(), classes() - 1);
   return classes() - 1;
 }
 
+// One more link that brings flows to another (-1: they begin there).
+void MaxMin::feed(std::vector<std::int32_t>& feeders, double& sum, std::int32_t from) {
+  if (from < 0) {
+    sum = std::numeric_limits<double>::infinity();
+    return;
+  }
+  const auto at = std::lower_bound(feeders.begin(), feeders.end(), from);
+  if (at != feeders.end() && *at == from) return;
+  feeders.insert(at, from);
+  sum += link_[index(from)].capacity;
+}
+
+// A link that was redundant and is no longer so has to be solved.
+void MaxMin::judge(std::int32_t link) {
+  const Feeders& feeders = feeders_[index(link)];
+  const bool redundant = std::min(feeders.before_sum, feeders.after_sum) <= link_[index(link)].capacity;
+  if (link_[index(link)].redundant && !redundant) {
+    changed_links_.push_back(link);
+    active_stale_ = true;
+  }
+  link_[index(link)].redundant = redundant;
+}
+
+void MaxMin::list_active(ClassState& state, int flow_class) {
+  state.active_begin = static_cast<std::uint32_t>(active_.size());
+  for (const std::int32_t link : links(flow_class))
+    if (!link_[index(link)].redundant) active_.push_back(link);
+  state.active_end = static_cast<std::uint32_t>(active_.size());
+}
+
+// To rounding, with room far above what rounding does to a load.
+bool MaxMin::is_full(std::int32_t id) const {
+  const LinkState& link = link_[index(id)];
+  return link.load >= link.capacity * (1 - 1e-6);
+}
+
+// Into the region of this solve, full or not.
+void MaxMin::force(std::int32_t id) {
+  LinkState& link = link_[index(id)];
+  if (link.redundant || link.forced == forced_) return;
+  link.forced = forced_;
+  forced_links_.push_back(id);
+}
+
 void MaxMin::touch(int flow_class) {
-  if (touched_[index(flow_class)] != 0) return;
-  touched_[index(flow_class)] = 1;
+  if (class_[index(flow_class)].touched) return;
+  class_[index(flow_class)].touched = true;
   changed_classes_.push_back(flow_class);
 }
 
 void MaxMin::change(int flow_class, int flows) {
-  std::int32_t& count = count_[index(flow_class)];
+  std::int32_t& count = class_[index(flow_class)].count;
   INVARIANT(count + flows >= 0);
   if (flows == 0) return;
   count += flows;
@@ -55,9 +98,19 @@ void MaxMin::change(int flow_class, int flows) {
 
 void MaxMin::set_capacity(int link, double capacity) {
   INVARIANT(capacity > 0 && std::isfinite(capacity));
-  if (capacity_[index(link)] == capacity) return;
-  capacity_[index(link)] = capacity;
+  if (link_[index(link)].capacity == capacity) return;
+  const double more = capacity - link_[index(link)].capacity;
+  link_[index(link)].capacity = capacity;
   changed_links_.push_back(link);
+  judge(link);
+  for (int other = 0; other < link_count(); ++other) {  // rare: links degrade, fail and come back
+    Feeders& feeders = feeders_[index(other)];
+    const bool before = std::binary_search(feeders.before.begin(), feeders.before.end(), link);
+    const bool after = std::binary_search(feeders.after.begin(), feeders.after.end(), link);
+    if (before) feeders.before_sum += more;
+    if (after) feeders.after_sum += more;
+    if (before || after) judge(other);
+  }
 }
 
 // Into the lists of its links, or out of them: the last one takes the free place.
@@ -84,127 +137,210 @@ void MaxMin::leave(int flow_class) {
 // The lowest level at which any change so far can be felt: the old rate of flows that went; an equal share of the
 // fullest link for flows that came, which get no less; and likewise for a link with another capacity.
 double MaxMin::affected_from() {
+  for (const std::int32_t flow_class : changed_classes_)
+    if (class_[index(flow_class)].solved_count != class_[index(flow_class)].count)
+      for (const std::int32_t link : links(flow_class))
+        if (is_full(link)) force(link);
+  for (const std::int32_t link : changed_links_) force(link);
   double level = std::numeric_limits<double>::infinity();
   std::size_t kept = 0;
   for (const std::int32_t flow_class : changed_classes_) {
-    const auto c = index(flow_class);
-    touched_[c] = 0;
-    const std::int32_t before = solved_count_[c], now = count_[c];
+    ClassState& state = class_[index(flow_class)];
+    state.touched = false;
+    const std::int32_t before = state.solved_count, now = state.count;
     if (before == now) continue;
     if (before == 0) enter(flow_class);
     if (now == 0) leave(flow_class);
-    if (before > 0) level = std::min(level, rate_[c]);
-    if (now > before)
+    if (before > 0) {
+      level = std::min(level, state.rate);
       for (const std::int32_t link : links(flow_class))
-        level = std::min(level, capacity_[index(link)] / static_cast<double>(flows_on_[index(link)]));
-    if (before == 0) rate_[c] = std::numeric_limits<double>::infinity();  // above any level: to be solved
-    solved_count_[c] = now;
+        link_[index(link)].load += state.rate * (now - before);
+    }
+    if (now > before)
+      for (const std::int32_t link : active(state))
+        level = std::min(level, link_[index(link)].capacity / static_cast<double>(flows_on_[index(link)]));
+    if (before == 0) state.rate = std::numeric_limits<double>::infinity();  // above any level: to be solved
+    state.solved_count = now;
     changed_classes_[kept++] = flow_class;
   }
   changed_classes_.resize(kept);
   for (const std::int32_t link : changed_links_) {
-    for (const std::int32_t member : members_[index(link)]) level = std::min(level, rate_[index(member)]);
+    for (const std::int32_t member : members_[index(link)])
+      level = std::min(level, class_[index(member)].rate);
     if (flows_on_[index(link)] > 0)
-      level = std::min(level, capacity_[index(link)] / static_cast<double>(flows_on_[index(link)]));
+      level = std::min(level, link_[index(link)].capacity / static_cast<double>(flows_on_[index(link)]));
   }
   return level;
 }
 
-void MaxMin::add_link(std::int32_t link) {
-  if (link_mark_[index(link)] == mark_) return;
-  link_mark_[index(link)] = mark_;
-  region_links_.push_back(link);
+void MaxMin::add_link(std::int32_t id) {
+  LinkState& link = link_[index(id)];
+  if (link.mark == mark_ || link.redundant) return;
+  if (link.forced != forced_ && !is_full(id)) return;
+  link.mark = mark_;
+  region_links_.push_back(id);
 }
 
-// The links that the change reaches through classes at or above `level`; what lower classes take of them is given.
+// The full links that the change reaches through classes at or above `level`; what lower classes take of them is given.
 void MaxMin::collect(double level) {
   region_links_.clear();
   region_classes_.clear();
   for (const std::int32_t flow_class : changed_classes_)
-    for (const std::int32_t link : links(flow_class)) add_link(link);
-  for (const std::int32_t link : changed_links_) add_link(link);
-  for (std::size_t next = 0; next < region_links_.size(); ++next) {
-    const auto l = index(region_links_[next]);
-    double left = capacity_[l];
-    std::int32_t open = 0;
-    for (const std::int32_t member : members_[l]) {
-      const auto c = index(member);
-      if (class_mark_[c] != mark_) {
-        if (rate_[c] < level) {
-          left -= rate_[c] * count_[c];
-          continue;
-        }
-        class_mark_[c] = mark_;
-        region_classes_.push_back(member);
-        for (const std::int32_t link : links(member)) add_link(link);
-      }
-      open += count_[c];
+    if (class_[index(flow_class)].count > 0) {
+      class_[index(flow_class)].mark = mark_;
+      region_classes_.push_back(flow_class);
     }
-    left_[l] = left;
-    open_[l] = open;
+  for (const std::int32_t flow_class : region_classes_)
+    for (const std::int32_t link : active(class_[index(flow_class)])) add_link(link);
+  for (const std::int32_t link : forced_links_) add_link(link);
+  region_members_.clear();
+  ClassState* const classes_by_id = class_.data();
+  for (std::size_t next = 0; next < region_links_.size(); ++next) {
+    LinkState& link = link_[index(region_links_[next])];
+    link.members_begin = static_cast<std::uint32_t>(region_members_.size());
+    double left = link.capacity;
+    std::int32_t open = 0;
+    for (const std::int32_t member : members_[index(region_links_[next])]) {
+      ClassState& state = classes_by_id[member];
+      if (state.rate < level && state.mark != mark_) {
+        left -= state.rate * state.count;
+        continue;
+      }
+      region_members_.push_back(member);
+      open += state.count;
+      if (state.mark == mark_) continue;
+      state.mark = mark_;
+      region_classes_.push_back(member);
+      for (const std::int32_t other : active(state)) add_link(other);
+    }
+    link.left = left;
+    link.open = open;
+    link.members_end = static_cast<std::uint32_t>(region_members_.size());
   }
   visited_ += region_classes_.size();
 }
 
 void MaxMin::freeze(std::int32_t link, double level) {
-  for (const std::int32_t member : members_[index(link)]) {
-    const auto c = index(member);
-    if (class_mark_[c] != mark_ || frozen_mark_[c] == mark_) continue;
-    frozen_mark_[c] = mark_;
-    old_rate_[c] = rate_[c];
-    rate_[c] = level;
-    const std::int32_t count = count_[c];
+  const std::uint32_t mark = mark_;
+  ClassState* const classes_by_id = class_.data();
+  LinkState* const links_by_id = link_.data();
+  const std::int32_t* const routes = active_.data();
+  const std::int32_t* member = region_members_.data() + links_by_id[link].members_begin;
+  const std::int32_t* const end = region_members_.data() + links_by_id[link].members_end;
+  for (; member != end; ++member) {
+    ClassState& state = classes_by_id[*member];
+    if (state.frozen == mark) continue;
+    state.frozen = mark;
+    state.old_rate = state.rate;
+    state.rate = level;
+    const std::int32_t count = state.count;
     const double taken = level * count;
-    for (const std::int32_t other : links(member)) {
-      left_[index(other)] -= taken;
-      open_[index(other)] -= count;
+    for (std::uint32_t at = state.active_begin; at != state.active_end; ++at) {
+      LinkState& other = links_by_id[routes[at]];
+      other.left -= taken;
+      other.open -= count;
     }
   }
 }
 
+// What a class takes more of its links than before.
+double MaxMin::rise(const ClassState& state) {
+  return (state.rate - (std::isinf(state.old_rate) ? 0 : state.old_rate)) * state.count;
+}
+
+// Adds to the region what it should have had: the links that the new shares fill beyond their capacity, and for a class
+// that froze nowhere all its links. False when there is nothing to add: the shares are right.
+bool MaxMin::grow() {
+  const std::size_t before = forced_links_.size();
+  for (const std::int32_t flow_class : region_classes_) {
+    const ClassState& state = class_[index(flow_class)];
+    if (state.frozen != mark_) {
+      for (const std::int32_t link : active(state)) force(link);
+    } else if (state.rate != state.old_rate) {
+      const double more = rise(state);
+      for (const std::int32_t id : active(state)) {
+        link_[index(id)].load += more;
+        if (link_[index(id)].mark != mark_ && is_full(id)) force(id);
+      }
+    }
+  }
+  return forced_links_.size() > before;
+}
+
+// The shares and loads as they were before fill() and grow().
+void MaxMin::put_back() {
+  for (const std::int32_t flow_class : region_classes_) {
+    ClassState& state = class_[index(flow_class)];
+    if (state.frozen != mark_) continue;
+    if (state.rate != state.old_rate)
+      for (const std::int32_t link : active(state)) link_[index(link)].load -= rise(state);
+    state.rate = state.old_rate;
+  }
+}
+
 void MaxMin::fill() {
-  const auto higher = [](const Level& a, const Level& b) {
-    return a.value != b.value ? a.value > b.value : a.link > b.link;
-  };
   const auto level_of = [&](std::int32_t link) {
-    return std::max(0.0, left_[index(link)]) / open_[index(link)];
+    return std::max(0.0, link_[index(link)].left) / link_[index(link)].open;
   };
   heap_.clear();
   for (const std::int32_t link : region_links_)
-    if (open_[index(link)] > 0) heap_.push_back({level_of(link), link});
-  std::make_heap(heap_.begin(), heap_.end(), higher);
+    if (link_[index(link)].open > 0) heap_.push_back({level_of(link), link});
+  std::make_heap(heap_.begin(), heap_.end(), [](const Level& a, const Level& b) { return lower(b, a); });
   double reached = 0;  // levels never fall, whatever rounding does
   while (!heap_.empty()) {
-    std::pop_heap(heap_.begin(), heap_.end(), higher);
-    Level& top = heap_.back();
-    const std::int32_t link = top.link;
-    if (open_[index(link)] == 0) {
-      heap_.pop_back();
+    const std::int32_t link = heap_.front().link;
+    const bool open = link_[index(link)].open > 0;
+    const double level = open ? level_of(link) : 0;
+    if (open && level > heap_.front().value) {
+      heap_.front().value = level;
+      sink();
       continue;
     }
-    const double level = level_of(link);
-    if (level > top.value) {
-      top.value = level;
-      std::push_heap(heap_.begin(), heap_.end(), higher);
-      continue;
-    }
+    heap_.front() = heap_.back();
     heap_.pop_back();
+    if (!heap_.empty()) sink();
+    if (!open) continue;
     reached = std::max(reached, level);
     freeze(link, reached);
   }
 }
 
+// The first of the heap down to where it belongs.
+void MaxMin::sink() {
+  const std::size_t size = heap_.size();
+  const Level moved = heap_.front();
+  std::size_t at = 0;
+  for (std::size_t child = 1; child < size; child = 2 * at + 1) {
+    if (child + 1 < size && lower(heap_[child + 1], heap_[child])) ++child;
+    if (!lower(heap_[child], moved)) break;
+    heap_[at] = heap_[child];
+    at = child;
+  }
+  heap_[at] = moved;
+}
+
 std::span<const std::int32_t> MaxMin::solve() {
   result_.clear();
   if (changed_classes_.empty() && changed_links_.empty()) return result_;
+  ++forced_;
+  forced_links_.clear();
+  if (active_stale_) {
+    active_.clear();
+    for (int c = 0; c < classes(); ++c) list_active(class_[index(c)], c);
+    active_stale_ = false;
+  }
   const double level = affected_from();
-  if (!changed_classes_.empty() || !changed_links_.empty()) {
+  for (bool wrong = true; wrong;) {
     ++mark_;
     collect(level);
     fill();
-    for (const std::int32_t flow_class : region_classes_)
-      if (rate_[index(flow_class)] != old_rate_[index(flow_class)]) result_.push_back(flow_class);
+    wrong = grow();
+    if (wrong) put_back();
   }
+  for (const std::int32_t link : region_links_)  // what rounding left of it
+    link_[index(link)].load = link_[index(link)].capacity - link_[index(link)].left;
+  for (const std::int32_t flow_class : region_classes_)
+    if (class_[index(flow_class)].rate != class_[index(flow_class)].old_rate) result_.push_back(flow_class);
   changed_classes_.clear();
   changed_links_.clear();
   return result_;
@@ -212,7 +348,8 @@ std::span<const std::int32_t> MaxMin::solve() {
 
 double MaxMin::load(int link) const {
   double sum = 0;
-  for (const std::int32_t member : members_[index(link)]) sum += rate_[index(member)] * solved_count_[index(member)];
+  for (const std::int32_t member : members_[index(link)])
+    sum += class_[index(member)].rate * class_[index(member)].solved_count;
   return sum;
 }
 

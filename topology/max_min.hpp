@@ -30,16 +30,16 @@ class MaxMin {
   std::span<const std::int32_t> solve();
 
   // As of the last solve(); B/s of one flow.
-  double rate(int flow_class) const { return rate_[index(flow_class)]; }
-  int flows(int flow_class) const { return count_[index(flow_class)]; }
+  double rate(int flow_class) const { return class_[index(flow_class)].rate; }
+  int flows(int flow_class) const { return class_[index(flow_class)].count; }
   std::span<const std::int32_t> links(int flow_class) const {
     const auto begin = first_[index(flow_class)];
     return {route_.data() + begin, first_[index(flow_class) + 1] - begin};
   }
-  double capacity(int link) const { return capacity_[index(link)]; }
+  double capacity(int link) const { return link_[index(link)].capacity; }
   double load(int link) const;  // sum of the rates over it, as of the last solve()
-  int classes() const { return static_cast<int>(count_.size()); }
-  int link_count() const { return static_cast<int>(capacity_.size()); }
+  int classes() const { return static_cast<int>(class_.size()); }
+  int link_count() const { return static_cast<int>(link_.size()); }
   std::uint64_t visited() const { return visited_; }  // classes that solve() looked at, since construction
 
  private:
@@ -47,6 +47,31 @@ class MaxMin {
     double value;
     std::int32_t link;
   };
+  struct LinkState {
+    double capacity;
+    double load = 0;           // as of the last solve, to rounding
+    double left = 0;           // of the capacity for classes of the region, while it fills
+    std::int32_t open = 0;     // flows not frozen yet, while it fills
+    std::uint32_t mark = 0;    // of the solve whose region it is in
+    std::uint32_t forced = 0;  // of the solve that found it over capacity
+    std::uint32_t members_begin = 0, members_end = 0;  // its classes of the region, in region_members_
+    bool redundant = false;
+  };
+  struct Feeders {  // distinct links before it on its classes' routes, and after it
+    std::vector<std::int32_t> before, after;
+    double before_sum = 0,
+           after_sum = 0;  // of their capacities; infinite where a route begins (ends) with it
+  };
+  struct ClassState {
+    double rate = 0, old_rate = 0;
+    std::int32_t count = 0, solved_count = 0;
+    std::uint32_t mark = 0, frozen = 0;              // of the solve whose region it is in; in which it froze
+    std::uint32_t active_begin = 0, active_end = 0;  // its links that are not redundant, in active_
+    bool touched = false;
+  };
+  static bool lower(const Level& a, const Level& b) {
+    return a.value != b.value ? a.value < b.value : a.link < b.link;
+  }
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
   void touch(int flow_class);
   void enter(int flow_class);
@@ -54,27 +79,38 @@ class MaxMin {
   double affected_from();
   void collect(double level);
   void add_link(std::int32_t link);
+  bool is_full(std::int32_t link) const;
+  void force(std::int32_t link);
+  bool grow();
+  void put_back();
+  static double rise(const ClassState&);
+  void feed(std::vector<std::int32_t>& feeders, double& sum, std::int32_t from);
+  void judge(std::int32_t link);
+  void list_active(ClassState&, int flow_class);
+  std::span<const std::int32_t> active(const ClassState& state) const {
+    return {active_.data() + state.active_begin, active_.data() + state.active_end};
+  }
   void fill();
+  void sink();
   void freeze(std::int32_t link, double level);
 
   // by link
-  std::vector<double> capacity_, left_;             // left_: of the region, while it fills
-  std::vector<std::int32_t> open_;                  // flows not frozen yet, while it fills
+  std::vector<LinkState> link_;
   std::vector<std::int64_t> flows_on_;              // flows that cross it
   std::vector<std::vector<std::int32_t>> members_;  // classes with flows
-  std::vector<std::uint32_t> link_mark_;
+  std::vector<Feeders> feeders_;
   // by class
+  std::vector<ClassState> class_;
   std::vector<std::size_t> first_;           // its links begin here in route_
   std::vector<std::int32_t> route_, place_;  // place_: where it is in members_ of that link
-  std::vector<std::int32_t> count_, solved_count_;
-  std::vector<double> rate_, old_rate_;
-  std::vector<std::uint32_t> class_mark_, frozen_mark_;
-  std::vector<std::uint8_t> touched_;
+  std::vector<std::int32_t> active_;
+  bool active_stale_ = false;
 
   std::vector<std::int32_t> changed_classes_, changed_links_;
-  std::vector<std::int32_t> region_links_, region_classes_, result_;
+  std::vector<std::int32_t> region_links_, region_classes_, region_members_, result_;
   std::vector<Level> heap_;
-  std::uint32_t mark_ = 0;
+  std::vector<std::int32_t> forced_links_;
+  std::uint32_t mark_ = 0, forced_ = 0;
   std::uint64_t visited_ = 0;
 };
 

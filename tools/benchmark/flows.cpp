@@ -22,11 +22,12 @@ struct FatTree {
     return c;
   }
   std::vector<std::int32_t> links(int from, int to) const {
-    std::vector<std::int32_t> route{from, hosts + to};
+    std::vector<std::int32_t> route{from};
     if (from / kLeaf != to / kLeaf) {
       route.push_back(2 * hosts + from / kLeaf);
       route.push_back(2 * hosts + hosts / kLeaf + to / kLeaf);
     }
+    route.push_back(hosts + to);
     return route;
   }
 };
