@@ -62,6 +62,7 @@ void NodeFleet::remove(std::int64_t position) {
 
 void NodeFleet::fail(std::int64_t position, const FailureClass& failure, std::size_t index, Time now,
                      RandomStream& repair) {
+  advance(now);  // crews that are free by now are free for this node
   const std::int32_t id = at(position);
   if (id < 0) return;
   remove(position);
@@ -93,6 +94,7 @@ void NodeFleet::fail(std::int64_t position, const FailureClass& failure, std::si
 }
 
 void NodeFleet::suspect(std::int64_t position, Time now) {
+  advance(now);
   const std::int32_t id = at(position);
   if (id < 0) return;
   remove(position);

@@ -3,22 +3,17 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <chrono>
-#include <cmath>
-#include <future>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "failures/monte_carlo.hpp"
 #include "scenarios/prediction.hpp"
+#include "scenarios/run_experiment.hpp"
 
 namespace runcast {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::int64_t kDefaultTrials = 200;  // the mean of days to about 0.1 % on a 54-day run
 
 double seconds(Duration d) { return to_seconds(d).value; }
 
@@ -94,124 +89,6 @@ void add_intervals(Json& json, const StepExperiment& e, const PredictionInterval
   const double usd = json["cost"]["usd"].get<double>();
   json["cost"]["prediction"] = {
       {"level", kIntervalLevel}, {"usd_low", usd * p.low}, {"usd_high", usd * p.high}};
-}
-
-// ---- run ----------------------------------------------------------------------------------------------------
-
-Json summary_json(const Summary& s) {
-  return {{"mean", s.mean}, {"ci95_low", s.ci95_low}, {"ci95_high", s.ci95_high},
-          {"p5", s.p5},     {"p50", s.p50},           {"p95", s.p95}};
-}
-
-StepTimes step_times(const Scenario& s, const StepExperiment& main, std::uint64_t seed) {
-  StepTimes times;
-  double left = s.training.tokens;
-  auto add = [&](double tokens, const StepResult& step) {
-    const auto steps = static_cast<std::int64_t>(std::ceil(tokens / step.tokens));
-    if (steps > 0) times.phases.push_back({steps, to_seconds(step.time), {}});
-  };
-  for (const PhaseSpec& phase : s.phases) {
-    add(phase.tokens, simulate(s.at_phase(phase), seed).step);
-    left -= phase.tokens;
-  }
-  add(left, main.step);
-  return times;
-}
-
-RunInput run_input(const Scenario& s, const StepTimes& steps) {
-  RunInput in;
-  in.steps = steps;
-  in.scale = s.job_scale();
-  in.failures = s.failures;
-  in.checkpoint =
-      with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(s.failures, in.scale)), s.recovery,
-                        in.scale);
-  in.recovery = resolve(s.recovery, in.scale, s.failures);
-  const std::vector<std::string> wrong = problems(in);
-  if (!wrong.empty())
-    throw ConfigError(fmt::format("{}: the run cannot be simulated: {}", s.name, fmt::join(wrong, "; ")));
-  return in;
-}
-
-Json checkpoint_json(const Scenario& s, const RunInput& in) {
-  const CheckpointLevel& level = in.checkpoint.durable();
-  const double rate = unplanned_rate(s.failures, in.scale).value;
-  Json json = {{"interval_s", level.interval.value},
-               {"block_s", level.block.value},
-               {"persist_s", level.persist.value},
-               {"bytes", in.checkpoint.bytes.value}};
-  if (rate <= 0) return json;
-  const Seconds mttf(1 / rate), restart = planned_restart(in.recovery, in.checkpoint);
-  json["mttf_s"] = mttf.value;
-  json["restart_s"] = restart.value;
-  json["young_s"] = young_interval(level.block, mttf).value;
-  json["daly_s"] = daly_interval(level.block, mttf).value;
-  const Seconds best = async_optimal_interval(level.block, level.persist, mttf);
-  json["optimum_s"] = best.value;
-  Json curve = Json::array();
-  for (const double k : {0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0, 8.0}) {
-    const Seconds interval = best * k;
-    curve.push_back({{"interval_s", interval.value},
-                     {"goodput", async_goodput(interval, level.block, level.persist, restart, mttf)}});
-  }
-  json["curve"] = std::move(curve);
-  return json;
-}
-
-Json causes_json(const RunSummary& result) {
-  Json causes = Json::array();
-  for (const ClassEvents& c : result.events) causes.push_back({{"name", c.name}, {"interruptions", c.mean}});
-  return causes;
-}
-
-// Trials run on their own threads; this one tells how far they are.
-RunSummary run_trials(const RunInput& in, const ExperimentOptions& options) {
-  MonteCarloOptions mc;
-  mc.seed = options.seed;
-  mc.threads = options.threads;
-  mc.trials = options.trials.value_or(kDefaultTrials);
-  if (!options.progress) return monte_carlo(in, mc);
-  std::atomic<std::int64_t> done{0};
-  mc.progress = &done;
-  std::future<RunSummary> future = std::async(std::launch::async, [&] { return monte_carlo(in, mc); });
-  while (future.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready)
-    options.progress(done, mc.trials);
-  return future.get();
-}
-
-struct RunOutcome {
-  Json run, cost;
-};
-
-RunOutcome run_outcome(const Scenario& s, const StepExperiment& step, const ExperimentOptions& options) {
-  const RunInput in = run_input(s, step_times(s, step, options.seed));
-  const RunSummary result = run_trials(in, options);
-  Json ledger;
-  for (std::size_t b = 0; b < kBuckets; ++b) ledger[std::string(kBucketNames[b])] = result.ledger[b];
-  RunOutcome out;
-  out.run = {{"ideal_days", result.ideal_days},
-             {"days", summary_json(result.days)},
-             {"goodput", summary_json(result.goodput)},
-             {"interruptions", summary_json(result.interruptions)},
-             {"ledger", std::move(ledger)},
-             {"trials", result.trials},
-             {"unfinished", result.unfinished},
-             {"causes", causes_json(result)},
-             {"gpus", s.layout.world()},
-             {"checkpoint", checkpoint_json(s, in)}};
-  const double spares =
-      in.recovery.policy->supply == Supply::spares ? static_cast<double>(in.recovery.spares) : 0;
-  const RunCost cost =
-      cost_of(s.economics, s.node, s.layout.world(), spares, Seconds(result.days.mean * kDay));
-  const bool priced = s.economics.gpu_hour.value > 0;
-  out.cost = {{"usd", priced ? Json(cost.dollars.value) : Json(nullptr)},
-              {"gpu_hours", cost.gpu_hours},
-              {"energy_mwh", cost.energy.value / 3.6e9},
-              {"co2e_t", cost.co2e_kg / 1000},
-              {"spare_gpu_hours", cost.spare_gpu_hours},
-              {"spare_usd", priced ? Json(cost.spare_dollars.value) : Json(nullptr)},
-              {"usd_per_gpu_hour", s.economics.gpu_hour.value}};
-  return out;
 }
 
 // ---- the document -------------------------------------------------------------------------------------------
@@ -304,7 +181,7 @@ nlohmann::ordered_json run_document(Document document, const Library& library,
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
   json["step"] = step_json(s, e);
-  RunOutcome outcome = run_outcome(s, e, options);
+  RunOutcome outcome = run_outcome(s, run_input(s, step_times(s, e, options.seed), options), options);
   json["run"] = std::move(outcome.run);
   json["cost"] = std::move(outcome.cost);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
@@ -314,10 +191,46 @@ nlohmann::ordered_json run_document(Document document, const Library& library,
 
 nlohmann::ordered_json goodput_document(Document document, const Library& library,
                                         const ExperimentOptions& options) {
-  Json json = run_document(std::move(document), library, options);
-  json["step"] = {
-      {"time_s", json["step"]["time_s"]},
-      {"memory", {{"fits", json["step"]["memory"]["fits"]}, {"reason", json["step"]["memory"]["reason"]}}}};
+  const Scenario s = read_scenario(document, library);
+  const StepExperiment e = simulate(s, options.seed);
+  const RunInput in = run_input(s, step_times(s, e, options.seed), options);
+  Json json = open_document(document);
+  json["step"] = {{"time_s", seconds(e.step.time)},
+                  {"memory", {{"fits", e.memory.fits}, {"reason", e.memory.verdict}}}};
+  RunOutcome outcome = run_outcome(s, in, options);
+  json["run"] = std::move(outcome.run);
+  json["cost"] = std::move(outcome.cost);
+  json["studies"] = run_studies(s, in, options);
+  Json with_step = {{"step", step_json(s, e)}, {"run", json["run"]}, {"cost", json["cost"]}};
+  add_intervals(with_step, e, prediction_interval(s, read_residuals(library)));
+  json["run"] = std::move(with_step["run"]);
+  json["cost"] = std::move(with_step["cost"]);
+  close_document(json, s, e, options);
+  return json;
+}
+
+nlohmann::ordered_json comparison_document(std::vector<Alternative> alternatives, const std::string& key,
+                                           const Library& library, const ExperimentOptions& options) {
+  INVARIANT(!alternatives.empty());
+  // What is done about failures does not change the step: it is simulated once then.
+  const auto of_the_run = [&](std::string_view part) { return key.starts_with(part); };
+  const bool same_step =
+      of_the_run("recovery") || of_the_run("checkpoint") || of_the_run("failures") || of_the_run("run.");
+  std::vector<RunAlternative> runs;
+  std::optional<StepExperiment> step;
+  std::optional<Scenario> first;
+  Json json;
+  for (Alternative& alternative : alternatives) {
+    const Scenario s = read_scenario(alternative.document, library);
+    if (!step || !same_step) step = simulate(s, options.seed);
+    runs.push_back({alternative.value, run_input(s, step_times(s, *step, options.seed), options)});
+    if (first) continue;
+    first = s;
+    json = open_document(alternative.document);
+    json["step"] = {{"time_s", seconds(step->step.time)}};
+  }
+  json["comparison"] = {{"key", key}, {"alternatives", comparison(runs, options)}};
+  close_document(json, *first, *step, options);
   return json;
 }
 

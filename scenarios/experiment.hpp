@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "parallelism/memory.hpp"
 #include "parallelism/training_step.hpp"
@@ -18,8 +19,10 @@ namespace runcast {
 
 struct ExperimentOptions {
   std::uint64_t seed = 1;
-  int threads = 1;                                                      // the same bits for any number
-  std::optional<std::int64_t> trials;                                   // none: 200
+  int threads = 1;                        // the same bits for any number
+  std::optional<std::int64_t> trials;     // none: 200
+  bool automatic_trials = false;          // until the mean days are known to 0.1 %, at most 10,000
+  std::optional<std::int64_t> log_trial;  // goodput: the events and stretches of this trial too
   std::function<void(std::int64_t done, std::int64_t total)> progress;  // may be empty
 };
 
@@ -39,7 +42,15 @@ nlohmann::ordered_json breakdown_json(const StepBreakdown&);
 // step.memory.fits is false and the rest is there.
 nlohmann::ordered_json run_document(Document, const Library&, const ExperimentOptions&);   // step, run, cost
 nlohmann::ordered_json step_document(Document, const Library&, const ExperimentOptions&);  // step
-nlohmann::ordered_json goodput_document(Document, const Library&, const ExperimentOptions&);  // run, cost
-nlohmann::ordered_json memory_document(Document, const Library&, const ExperimentOptions&);   // step.memory
+nlohmann::ordered_json goodput_document(Document, const Library&,
+                                        const ExperimentOptions&);  // run, cost, studies
+// The runs that differ in one key, on the same failures; the first is what the others are compared with.
+struct Alternative {
+  std::string value;
+  Document document;
+};
+nlohmann::ordered_json comparison_document(std::vector<Alternative>, const std::string& key, const Library&,
+                                           const ExperimentOptions&);
+nlohmann::ordered_json memory_document(Document, const Library&, const ExperimentOptions&);  // step.memory
 
 }  // namespace runcast

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "failures/limits.hpp"
+
 #include "scenarios/collective_curves.hpp"
 
 namespace runcast {
@@ -152,6 +154,33 @@ void list_assumptions(const Scenario& s, std::vector<std::string>& out) {
   out.emplace_back("Kernel and link efficiencies come from the hardware library, where each has its source");
 }
 
+std::string place(const Location& at) {
+  return at.line > 0 ? fmt::format("{}:{}:{}", at.file, at.line, at.column) : at.file;
+}
+
+RunSettings read_run(Section section) {
+  RunSettings run;
+  const auto time = [&](std::string_view key, Seconds fallback) {
+    return limited(section, key, section.seconds(key, fallback), kLongestInterval);
+  };
+  if (section.has("deadline")) run.deadline = time("deadline", Seconds(0));
+  if (section.has("budget")) run.budget = section.dollars("budget");
+  run.conditions.diurnal = section.number("diurnal", 0);
+  if (section.ok() && !(run.conditions.diurnal >= 0 && run.conditions.diurnal <= 0.5))
+    section.fail("diurnal", "the daily swing of throughput is a share, between 0 and 0.5");
+  if (section.has("evaluation")) {
+    Section evaluation = section.section("evaluation");
+    const auto of = [&](std::string_view key) {
+      return limited(evaluation, key, evaluation.seconds(key), kLongestInterval);
+    };
+    run.conditions.evaluation_interval = of("every");
+    run.conditions.evaluation = of("lasts");
+    if (evaluation.ok() && !(run.conditions.evaluation_interval.value >= 1))
+      evaluation.fail("every", "evaluation pauses are at least 1 s of training apart");
+  }
+  return run;
+}
+
 }  // namespace
 
 JobScale Scenario::job_scale() const {
@@ -160,6 +189,18 @@ JobScale Scenario::job_scale() const {
   scale.gpus_per_node = node.gpus;
   scale.replicas = layout.data;
   scale.parameters = static_cast<double>(count_parameters(model).total);
+  scale.nics_per_node = std::max(1, node.nics);
+  scale.node_network = node.nic.bandwidth * static_cast<double>(node.nics);
+  // What a restart needs: weights, fp32 master copy and optimizer state; 14 B a parameter for AdamW in bf16.
+  if (training.precision != nullptr)
+    scale.bytes_per_parameter = training.precision->weight_bytes + training.precision->master_bytes +
+                                optimizer_state_bytes(training.optimizer);
+  if (!fabric.tiers.empty() && fabric.tiers[0].nodes > 0) scale.nodes_per_leaf = fabric.tiers[0].nodes;
+  scale.nodes_per_pod =
+      fabric.tiers.size() > 1 && fabric.tiers[1].nodes > 0 ? fabric.tiers[1].nodes : scale.nodes;
+  // A scale-up domain over several nodes is a rack (NVL72: 18 trays); else two 8-GPU hosts share one (LLaMA-3).
+  scale.nodes_per_rack = std::max(2, node.scale_up_domain / std::max(1, node.gpus));
+  scale.nodes_per_row = 8 * scale.nodes_per_rack;  // assumption
   return scale;
 }
 
@@ -202,6 +243,8 @@ Scenario read_scenario(Document& document, const Library& library) {
   s.checkpoint = read_checkpoint(root.section_or_empty("checkpoint"));
   s.recovery = read_recovery(root.section_or_empty("recovery"));
   s.economics = read_economics(root.section_or_empty("economics"), s.node.gpu);
+  if (auto run = root.optional_section("run")) s.run = read_run(*run);
+  s.places = {place(training.location("tokens")), place(root.location("checkpoint"))};
   if (document.ok()) check_phases(training, s);
   if (document.ok()) check_across(training, s);
   document.finish();

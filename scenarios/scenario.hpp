@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "failures/checkpoint.hpp"
 #include "failures/hazard.hpp"
 #include "failures/recovery.hpp"
+#include "failures/training_run.hpp"
 #include "parallelism/training.hpp"
 #include "scenarios/economics.hpp"
 #include "scenarios/library.hpp"
@@ -22,6 +24,13 @@ namespace runcast {
 struct PhaseSpec {
   double tokens = 0;
   std::int64_t global_batch = 0, sequence_length = 0;
+};
+
+// What is asked of the run, and what shapes it besides failures.
+struct RunSettings {
+  std::optional<Seconds> deadline;
+  std::optional<Dollars> budget;
+  RunConditions conditions;
 };
 
 struct Scenario {
@@ -41,6 +50,10 @@ struct Scenario {
   CheckpointSettings checkpoint;
   RecoverySettings recovery;
   Economics economics;
+  RunSettings run;
+  struct Places {  // FILE:LINE:COLUMN, for rules that only the run can check
+    std::string tokens, checkpoint;
+  } places;
   std::vector<std::string> assumptions;  // what was guessed rather than given or measured
 
   int gpus() const { return nodes * node.gpus; }

@@ -76,7 +76,7 @@ TEST_CASE("the simulated run waits for spares as long as the Markov chain says")
         spare_availability(100, EventRate(0.01 / kDay), Seconds(kDay), spares, 1000000);
     CAPTURE(spares);
     const double waiting = run.ledger[static_cast<std::size_t>(Bucket::wait_for_spare)];
-    CHECK(waiting ==
-          Approx(chain.waiting).epsilon(spares < 3 ? 0.02 : 0.1));  // rare waits are known less well
+    // Rare waits are known less well.
+    CHECK(waiting / chain.waiting == Approx(1).epsilon(spares < 3 ? 0.02 : 0.1));  
   }
 }

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "failures/failure_process.hpp"
 #include "failures/monte_carlo.hpp"
 
 namespace runcast::test {

@@ -77,6 +77,7 @@ Answer goodput_command(const Invocation&);
 Answer memory_command(const Invocation&);
 Answer calibrate_command(const Invocation&);
 Answer validate_command(const Invocation&);
+Answer import_command(const Invocation&);
 Answer init_command(const Invocation&);
 Answer list_command(const Invocation&);
 Answer show_command(const Invocation&);

@@ -26,13 +26,21 @@ constexpr std::array kSimulation = {
 };
 
 constexpr std::array kGoodputOptions = {
-    Option{"trials", 0, "N", "how many runs are drawn, at most 1,000,000, or auto (default)"}};
+    Option{"trials", 0, "N",
+           "how many runs are drawn (default 200, at most 1,000,000), or auto: until the mean is known to "
+           "0.1 %"},
+    Option{"compare", 0, "KEY=[A,B]",
+           "runs that differ in one key, on the same failures, with paired differences from the first"},
+    Option{"log", 0, "TRIAL", "the events of one trial, in order"},
+    Option{"timeline", 0, "FILE.json", "one trial (--log, default 0) as a Chrome trace, for Perfetto"},
+};
 constexpr std::array kCalibrateOptions = {
     Option{"cases", 0, "FILE.csv",
            "measured steps with the columns of the library's table (default: that table)"},
     Option{"step", 0, "SCENARIO=TIME",
            "a step of one's own cluster instead of a table, e.g. mine.yaml=5.31s; repeatable"},
-    Option{"gemm", 0, "FILE.csv", "times of matrix products: columns m, n, k, time_us or tflops, precision; with --gpu"},
+    Option{"gemm", 0, "FILE.csv",
+           "times of matrix products: columns m, n, k, time_us or tflops, precision; with --gpu"},
     Option{"gpu", 0, "NAME", "the library's GPU that --gemm was run on"},
     Option{"nccl", 0, "FILE", "the output of nccl-tests, one rank on each GPU; with --node"},
     Option{"node", 0, "NAME", "the library's node that --nccl was run on"},
@@ -51,24 +59,29 @@ constexpr std::array kValidateOptions = {
     Option{"seed", 0, "N", "seed of random placements (default 1)"},
     Option{"threads", 'j', "N", "threads (default: all cores); the result is the same for any N"},
 };
+constexpr std::array kImportOptions = {
+    Option{"nodes", 0, "N", "nodes that were watched (default: those that the record names)"},
+    Option{"span", 0, "TIME", "how long they were watched (default: until the record's last date)"},
+};
 constexpr std::array kInitOptions = {Option{"force", 0, "", "overwrite the file"}};
 constexpr std::array kExplainOptions = {
     Option{"result", 0, "FILE", "a result (--format json) whose value of the term is shown"}};
 
 const std::array kCommands = {
-    Command{"run",
-            "one step, the whole run with failures, and what it costs",
-            "SCENARIO",
-            1,
-            1,
-            true,
-            {},
-            "Simulates one optimizer step, then the run of weeks with failures and recovery, and prices it.\n"
-            "Exit status 1 when the scenario does not fit into GPU memory, or no trial of the run finishes.\n\n"
-            "  runcast run llama3-405b-16k\n"
-            "  runcast run my.yaml --set layout.tensor=4 --assert 'step.mfu > 0.38'\n"
-            "  runcast run my.yaml -o result.json\n",
-            run_command},
+    Command{
+        "run",
+        "one step, the whole run with failures, and what it costs",
+        "SCENARIO",
+        1,
+        1,
+        true,
+        {},
+        "Simulates one optimizer step, then the run of weeks with failures and recovery, and prices it.\n"
+        "Exit status 1 when the scenario does not fit into GPU memory, or no trial of the run finishes.\n\n"
+        "  runcast run llama3-405b-16k\n"
+        "  runcast run my.yaml --set layout.tensor=4 --assert 'step.mfu > 0.38'\n"
+        "  runcast run my.yaml -o result.json\n",
+        run_command},
     Command{"step",
             "one optimizer step: time, breakdown, bubble, MFU, memory",
             "SCENARIO",
@@ -85,8 +98,10 @@ const std::array kCommands = {
             kGoodputOptions,
             "How many days the run takes with failures and recovery, where wall time goes, and the goodput "
             "for each\n"
-            "checkpoint interval.\n\n"
-            "  runcast goodput llama3-405b-16k --trials 1000\n",
+            "checkpoint interval and number of spares.\n\n"
+            "  runcast goodput llama3-405b-16k --trials 1000\n"
+            "  runcast goodput llama3-405b-16k --compare 'recovery.policy=[restart,hot_spare,elastic]'\n"
+            "  runcast goodput llama3-405b-16k --log 7 --timeline run.json\n",
             goodput_command},
     Command{"memory",
             "bytes per GPU by kind and pipeline stage, and whether it fits",
@@ -121,6 +136,18 @@ const std::array kCommands = {
             "  runcast validate\n"
             "  runcast validate --cases mine.csv --assert 'mape < 0.15'\n",
             validate_command},
+    Command{"import",
+            "a failure model from a CSV of past failures",
+            "failures FILE",
+            2,
+            2,
+            false,
+            kImportOptions,
+            "Rates by cause with their intervals, laws of gaps and repairs with goodness of fit, and the library\n"
+            "entry that says so. Columns: time, node, cause, repair; LANL's; or a table of jobs (Acme, Philly)\n"
+            "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
+            "  runcast import failures ours.csv --nodes 286 --span 180days\n",
+            import_command},
     Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
             "Prints a scenario with every key and its legal values, or writes it to FILE.\n\n"
             "  runcast init my.yaml && runcast run my.yaml\n",

@@ -20,7 +20,7 @@ namespace runcast {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr std::int64_t kMostTrials = 1'000'000;  // each result is kept: some hundred bytes
+constexpr std::int64_t kMostTrials = 1'000'000;  // five numbers of each are kept
 
 using DocumentFunction = Json (*)(Document, const Library&, const ExperimentOptions&);
 
@@ -40,16 +40,20 @@ Document document_named(const std::string& argument, const Library& library) {
 Answer simulated(const Invocation& invocation, DocumentFunction function) {
   Progress progress("trials", invocation.arguments.has("quiet"));
   const ExperimentOptions options = experiment_options(invocation, progress);
-  Json document = function(open_scenario(invocation.arguments.positionals.front(), invocation),
-                           invocation.library, options);
-  std::string screen = result_screen(document, invocation.style);
+  return judged(function(open_scenario(invocation.arguments.positionals.front(), invocation),
+                         invocation.library, options),
+                invocation.style);
+}
+
+}  // namespace
+
+Answer judged(nlohmann::ordered_json document, const Style& style) {
+  std::string screen = result_screen(document, style);
   const Json& fits = part_of(document, "step.memory.fits");
   const bool finishes = !(number_of(document, "run.unfinished") == number_of(document, "run.trials"));
   const bool verdict = (!fits.is_boolean() || fits.get<bool>()) && finishes;
   return Answer(std::move(document), std::move(screen), verdict);
 }
-
-}  // namespace
 
 std::int64_t whole_number(const std::string& text, std::string_view option, std::int64_t least,
                           std::int64_t most) {
@@ -85,7 +89,8 @@ ExperimentOptions experiment_options(const Invocation& invocation, Progress& pro
   if (arguments.has("threads"))
     options.threads =
         static_cast<int>(std::min<std::int64_t>(whole_number(arguments.last("threads"), "threads", 1), 1024));
-  if (arguments.has("trials") && arguments.last("trials") != "auto")
+  options.automatic_trials = arguments.has("trials") && arguments.last("trials") == "auto";
+  if (arguments.has("trials") && !options.automatic_trials)
     options.trials = whole_number(arguments.last("trials"), "trials", 1, kMostTrials);
   options.progress = [&progress](std::int64_t done, std::int64_t total) { progress.update(done, total); };
   return options;
@@ -93,7 +98,6 @@ ExperimentOptions experiment_options(const Invocation& invocation, Progress& pro
 
 Answer run_command(const Invocation& invocation) { return simulated(invocation, run_document); }
 Answer step_command(const Invocation& invocation) { return simulated(invocation, step_document); }
-Answer goodput_command(const Invocation& invocation) { return simulated(invocation, goodput_document); }
 Answer memory_command(const Invocation& invocation) { return simulated(invocation, memory_document); }
 
 }  // namespace runcast

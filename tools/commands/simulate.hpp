@@ -15,6 +15,8 @@ namespace runcast {
 Document open_scenario(const std::string& argument, const Invocation& invocation);
 // Its progress calls `progress`, which must outlive it.
 ExperimentOptions experiment_options(const Invocation& invocation, Progress& progress);
+// An answer on its usual screen; no when it does not fit or no trial finishes.
+Answer judged(nlohmann::ordered_json document, const Style& style);
 // A whole number from `least` to `most` for an option; ConfigError otherwise.
 std::int64_t whole_number(const std::string& text, std::string_view option, std::int64_t least,
                           std::int64_t most = std::numeric_limits<std::int64_t>::max());

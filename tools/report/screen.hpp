@@ -20,6 +20,8 @@ std::string communication_part(const nlohmann::ordered_json& document, const Sty
 std::string memory_part(const nlohmann::ordered_json& document, const Style& style);
 std::string run_part(const nlohmann::ordered_json& document, const Style& style);
 std::string checkpoint_part(const nlohmann::ordered_json& document, const Style& style);
+std::string studies_part(const nlohmann::ordered_json& document, const Style& style);
+std::string comparison_part(const nlohmann::ordered_json& document, const Style& style);
 std::string cost_part(const nlohmann::ordered_json& document, const Style& style);
 std::string provenance_part(const nlohmann::ordered_json& document, const Style& style);
 

@@ -41,6 +41,7 @@ std::string spread_table(const Json& run) {
   row("days", "days", 1, 2);
   row("goodput %", "goodput", 100, 2);
   row("interruptions", "interruptions", 1, 1);
+  row("first failure h", "first_failure_h", 1, 2);
   return table.empty() ? std::string() : table.text(2);
 }
 
@@ -69,15 +70,18 @@ std::string cause_table(const Json& causes) {
   Columns table;
   table.column("interruptions a run, by cause", Align::left);
   table.column("", Align::right);
+  table.column("lost each", Align::right);
   double rest = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {
     const double count = number_of(*order[i], "interruptions");
     if (i < kCauses)
-      table.row({words_of(text_of(*order[i], "name")), number(count, 3)});
+      table.row({words_of(text_of(*order[i], "name")), number(count, 3),
+                 std::isfinite(number_of(*order[i], "lost_s")) ? time_text(number_of(*order[i], "lost_s"))
+                                                               : std::string()});
     else
       rest += count;
   }
-  if (rest > 0) table.row({fmt::format("{} others", order.size() - kCauses), number(rest, 3)});
+  if (rest > 0) table.row({fmt::format("{} others", order.size() - kCauses), number(rest, 3), ""});
   return table.empty() ? std::string() : "\n" + table.text(2);
 }
 
@@ -105,6 +109,20 @@ std::string days_interval(const Json& prediction) {
                      level_of(prediction), range_text(number(low), number(high)));
 }
 
+// Dates and budgets that were asked for, and what the user should know of the policy.
+std::string goal_lines(const Json& run) {
+  std::string out;
+  if (const double p = number_of(run, "deadline.probability"); std::isfinite(p))
+    out += fmt::format("  done within {} days: {} of the trials\n", number(number_of(run, "deadline.days")),
+                       percent(p));
+  if (const double p = number_of(run, "budget.probability"); std::isfinite(p))
+    out += fmt::format("  within {} USD, spares included: {} of the trials\n",
+                       number(number_of(run, "budget.usd")), percent(p));
+  if (const Json& warnings = part_of(run, "warnings"); warnings.is_array())
+    for (const Json& sentence : warnings) out += "  warning: " + wrapped(plain_text(sentence), 4) + "\n";
+  return out;
+}
+
 }  // namespace
 
 std::string run_part(const Json& document, const Style& style) {
@@ -119,7 +137,8 @@ std::string run_part(const Json& document, const Style& style) {
     out += "   goodput " + percent(goodput);
   if (const double trials = number_of(run, "trials"); std::isfinite(trials))
     out += fmt::format("   {} trials", number(trials));
-  out += "\n" + unfinished_lines(run) + days_interval(part_of(run, "prediction")) + spread_table(run);
+  out += "\n" + unfinished_lines(run) + goal_lines(run) + days_interval(part_of(run, "prediction")) +
+         spread_table(run);
   if (const Json& ledger = part_of(run, "ledger"); ledger.is_object())
     out += "\n" + ledger_table(ledger, style);
   return out + cause_table(part_of(run, "causes"));

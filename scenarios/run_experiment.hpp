@@ -1,0 +1,35 @@
+// The weeks of one experiment: steps as data for failures/, the run's Monte Carlo, and what it says as JSON.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "failures/monte_carlo.hpp"
+#include "scenarios/experiment.hpp"
+
+namespace runcast {
+
+// The distinct steps of the scenario (phases, and fewer replicas where the policy goes on without some).
+StepTimes step_times(const Scenario&, const StepExperiment& main, std::uint64_t seed);
+// What training_run follows; `interval: optimal` is searched by simulation. ConfigError for a run that cannot
+// be simulated.
+RunInput run_input(const Scenario&, const StepTimes&, const ExperimentOptions&);
+
+struct RunOutcome {
+  nlohmann::ordered_json run, cost;
+};
+RunOutcome run_outcome(const Scenario&, const RunInput&, const ExperimentOptions&);
+
+// What `goodput` tells besides: simulated curves of interval and spares, the run over time, the band with
+// uncertain rates, and one trial's events where they are asked for.
+nlohmann::ordered_json run_studies(const Scenario&, const RunInput&, const ExperimentOptions&);
+
+// Alternatives of one key on the same failures; the first is what the others are compared with.
+struct RunAlternative {
+  std::string name;
+  RunInput input;
+};
+nlohmann::ordered_json comparison(const std::vector<RunAlternative>&, const ExperimentOptions&);
+
+}  // namespace runcast

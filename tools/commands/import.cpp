@@ -1,0 +1,123 @@
+// import: what people already have becomes a library entry. failures: a CSV of past failures, fitted.
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "scenarios/failure_log.hpp"
+#include "tools/commands/simulate.hpp"
+#include "tools/report/number.hpp"
+#include "tools/report/screen.hpp"
+
+namespace runcast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Align = Columns::Align;
+
+Json law_json(const LawFit& fit) {
+  return {{"law", kLawNames[static_cast<std::size_t>(fit.law)]},
+          {"shape", fit.shape},
+          {"mean_s", fit.mean.value},
+          {"log_likelihood", fit.log_likelihood},
+          {"aic", fit.aic},
+          {"ks_distance", fit.ks_distance},
+          {"ks_p", fit.ks_p}};
+}
+
+Json laws_json(const std::vector<LawFit>& fits) {
+  Json list = Json::array();
+  for (const LawFit& fit : fits) list.push_back(law_json(fit));
+  return list;
+}
+
+std::string name_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  return name.substr(0, name.find('.'));
+}
+
+std::string law_words(const Json& laws) {
+  if (laws.empty()) return "too few";
+  const Json& best = laws.front();
+  const std::string law = text_of(best, "law");
+  return law == "exponential" ? law : fmt::format("{} {}", law, number(number_of(best, "shape"), 3));
+}
+
+std::string screen_of(const Json& document, const Style& style) {
+  std::string out = heading("FAILURES OF " + text_of(document, "name"), style) +
+                    fmt::format("   {} in {} node-days\n", number(number_of(document, "failures")),
+                                number(number_of(document, "node_days")));
+  Columns table;
+  table.column("cause", Align::left);
+  for (const char* name : {"count", "/node-day", "95 %"}) table.column(name, Align::right);
+  table.column("gaps", Align::left);
+  table.column("KS p", Align::right);
+  table.column("mean repair", Align::right);
+  for (const Json& cause : document["causes"]) {
+    const double repair = number_of(cause, "mean_repair_s"), p =
+        cause["gaps"].empty() ? std::nan("") : number_of(cause["gaps"].front(), "ks_p");
+    table.row({text_of(cause, "cause"), number(number_of(cause, "count")),
+               number(number_of(cause, "rate_per_node_day"), 3),
+               number(number_of(cause, "low"), 3) + " to " + number(number_of(cause, "high"), 3),
+               law_words(cause["gaps"]), std::isfinite(p) ? fixed(p, 2) : std::string(),
+               repair > 0 ? time_text(repair) : std::string()});
+  }
+  return out + table.text(2) +
+         "\n  gaps are of the whole system; p is optimistic, as the law was fitted to the same gaps\n\n" +
+         text_of(document, "yaml");
+}
+
+Answer import_failures(const Invocation& invocation, const std::string& path) {
+  const Arguments& arguments = invocation.arguments;
+  LogOptions options;
+  if (arguments.has("nodes"))
+    options.nodes = whole_number(arguments.last("nodes"), "nodes", 1, 10'000'000);
+  if (arguments.has("span")) options.span = parse_seconds(arguments.last("span"), "--span");
+  const FailureRecord record = read_failure_log(read_text(path, "import"), path, options);
+  const std::vector<CauseFit> fits = fit_record(record);
+  Json document = {{"schema_version", 1},
+                   {"name", name_of(path)},
+                   {"failures", record.failures.size()},
+                   {"nodes", record.nodes},
+                   {"span_days", in_days(record.span)},
+                   {"node_days", in_days(record.node_time)},
+                   {"causes", Json::array()}};
+  for (const CauseFit& fit : fits)
+    document["causes"].push_back({{"cause", fit.cause},
+                                  {"count", fit.count},
+                                  {"rate_per_node_day", fit.per_node.mean.value * kDay},
+                                  {"low", fit.per_node.low.value * kDay},
+                                  {"high", fit.per_node.high.value * kDay},
+                                  {"gaps", laws_json(fit.gaps)},
+                                  {"mean_repair_s", fit.mean_repair.value},
+                                  {"open_repairs", fit.open_repairs},
+                                  {"repairs", laws_json(fit.repairs)}});
+  document["yaml"] = failure_model_yaml(name_of(path), record, fits);
+  std::string screen = screen_of(document, invocation.style);
+  return Answer(std::move(document), std::move(screen));
+}
+
+// What can be imported, each with its function.
+struct Import {
+  std::string_view kind;
+  Answer (*answer)(const Invocation&, const std::string& path);
+};
+constexpr std::array<Import, 1> kImports{{{"failures", import_failures}}};
+
+}  // namespace
+
+Answer import_command(const Invocation& invocation) {
+  const std::string& kind = invocation.arguments.positionals[0];
+  std::vector<std::string> kinds;
+  for (const Import& row : kImports) {
+    if (row.kind == kind) return row.answer(invocation, invocation.arguments.positionals[1]);
+    kinds.emplace_back(row.kind);
+  }
+  const std::string near = nearest_name(kind, kinds);
+  throw ConfigError(fmt::format("import: unknown kind '{}'{}; legal: {}", kind,
+                                near.empty() ? "" : ", did you mean '" + near + "'?", fmt::join(kinds, " ")));
+}
+
+}  // namespace runcast
