@@ -179,6 +179,14 @@ Time NodeFleet::ready(Time now) {
   const auto there = static_cast<std::int64_t>(standby_.size() + cold_.size() + reserve_.size());
   std::int64_t wanted = missing() - there;
   if (plan_.endless || wanted <= 0) return now;
+  if (!plan_.shop.staged && shop_.queue.empty()) {  // each repair ends as it stands: no need to play it
+    if (static_cast<std::size_t>(wanted) > shop_.due.size()) return kNever;
+    std::vector<Time> ends;
+    ends.reserve(shop_.due.size());
+    for (const Due& due : shop_.due) ends.push_back(due.at);
+    std::nth_element(ends.begin(), ends.begin() + (wanted - 1), ends.end());
+    return ends[static_cast<std::size_t>(wanted - 1)];
+  }
   Shop ahead = shop_;
   while (!ahead.due.empty()) {
     const Time at = ahead.due.front().at;

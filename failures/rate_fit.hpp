@@ -59,11 +59,11 @@ struct FailureRecord {
 struct CauseFit {
   std::string cause;
   std::int64_t count = 0;
-  RateEstimate per_node;           // 95 %
-  std::vector<LawFit> gaps;        // best first; empty below 3 events
-  std::vector<LawFit> repairs;     // best first; empty below 3 finished repairs
-  std::int64_t open_repairs = 0;   // censored
-  Seconds mean_repair{0};          // of the finished ones; of the best law where there is one
+  RateEstimate per_node;          // 95 %
+  std::vector<LawFit> gaps;       // best first; empty below 3 events
+  std::vector<LawFit> repairs;    // best first; empty below 3 finished repairs
+  std::int64_t open_repairs = 0;  // censored
+  Seconds mean_repair{0};         // of the finished ones; of the best law where there is one
 };
 // By cause, the most frequent first; equal counts by name.
 std::vector<CauseFit> fit_record(const FailureRecord& record);

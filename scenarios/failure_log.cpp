@@ -100,8 +100,8 @@ FailureRecord read_plain(const CsvTable& table, std::size_t time, const LogOptio
   double first = 1e300, last = -1e300;
   for (const CsvRow& row : table.rows) {
     const double at = time_of(table, row, row.cells[time]);
-    PastFailure failure{Seconds(at), node ? row.cells[*node] : "", cause ? lower(row.cells[*cause]) : "failure",
-                        std::nullopt, false};
+    PastFailure failure{Seconds(at), node ? row.cells[*node] : "",
+                        cause ? lower(row.cells[*cause]) : "failure", std::nullopt, false};
     if (failure.cause.empty()) failure.cause = "unknown";
     if (repair) {
       const std::string& text = row.cells[*repair];
@@ -123,8 +123,8 @@ FailureRecord read_plain(const CsvTable& table, std::size_t time, const LogOptio
 }
 
 FailureRecord read_lanl(const CsvTable& table, std::size_t start, const LogOptions& options) {
-  constexpr std::array<std::string_view, 6> kCauses{"facilities",   "hardware", "human error",
-                                                    "network", "undetermined", "software"};
+  constexpr std::array<std::string_view, 6> kCauses{"facilities", "hardware",     "human error",
+                                                    "network",    "undetermined", "software"};
   const auto node = column_of(table, {"nodenum", "node"});
   const auto fixed = column_of(table, {"prob fixed"});
   FailureRecord record;
@@ -153,16 +153,15 @@ FailureRecord read_jobs(const CsvTable& table, std::size_t state, const LogOptio
   const auto nodes = column_of(table, {"node_num", "num_nodes", "nodes"});
   const auto gpus = column_of(table, {"gpu_num", "num_gpus", "gpus"});
   if (!start || (!end && !duration) || (!nodes && !gpus))
-    throw ConfigError(fmt::format(
-        "{}:{}: a table of jobs needs start_time, end_time or duration, and node_num or gpu_num", table.name,
-        table.header_line));
+    throw ConfigError(
+        fmt::format("{}:{}: a table of jobs needs start_time, end_time or duration, and node_num or gpu_num",
+                    table.name, table.header_line));
   FailureRecord record;
   double first = 1e300, last = -1e300, node_time = 0, largest = 1;
   for (const CsvRow& row : table.rows) {
     if (row.cells[*start].empty()) continue;  // never ran
     const double begin = time_of(table, row, row.cells[*start]);
-    const std::optional<double> told =
-        duration ? length_of(table, row, row.cells[*duration]) : std::nullopt;
+    const std::optional<double> told = duration ? length_of(table, row, row.cells[*duration]) : std::nullopt;
     if (!told && (!end || row.cells[*end].empty())) continue;  // still ran when the record ended
     const double stop = told ? begin + *told : time_of(table, row, row.cells[*end]);
     if (stop < begin) refuse(table, row, "the job ended before it started");
@@ -177,7 +176,8 @@ FailureRecord read_jobs(const CsvTable& table, std::size_t state, const LogOptio
     last = std::max(last, stop);
     const std::string word = lower(row.cells[state]);
     if (word.starts_with("fail") || word == "node_fail" || word == "error")
-      record.failures.push_back({Seconds(stop), "", word == "node_fail" ? "node" : "job", std::nullopt, false});
+      record.failures.push_back(
+          {Seconds(stop), "", word == "node_fail" ? "node" : "job", std::nullopt, false});
   }
   LogOptions settled = options;
   if (!settled.nodes) settled.nodes = static_cast<std::int64_t>(largest);
@@ -186,12 +186,14 @@ FailureRecord read_jobs(const CsvTable& table, std::size_t state, const LogOptio
   return record;
 }
 
-const char* known_columns = "time, node, cause, repair; LANL's Prob Started; or a job table's state and start_time";
+const char* known_columns =
+    "time, node, cause, repair; LANL's Prob Started; or a job table's state and start_time";
 
 std::string fit_words(const LawFit& fit) {
   const std::string_view name = kLawNames[static_cast<std::size_t>(fit.law)];
-  return fit.law == Law::exponential ? fmt::format("{} (KS p {:.2f})", name, fit.ks_p)
-                                     : fmt::format("{} shape {:.3g} (KS p {:.2f})", name, fit.shape, fit.ks_p);
+  return fit.law == Law::exponential
+             ? fmt::format("{} (KS p {:.2f})", name, fit.ks_p)
+             : fmt::format("{} shape {:.3g} (KS p {:.2f})", name, fit.shape, fit.ks_p);
 }
 
 }  // namespace
@@ -217,23 +219,27 @@ FailureRecord read_failure_log(std::string_view text, const std::string& name, c
 std::string failure_model_yaml(const std::string& name, const FailureRecord& record,
                                const std::vector<CauseFit>& fits) {
   std::string out = fmt::format(
-      "# Rates of {}: {} failures in {:.6g} node-days; 95 % intervals are Garwood's\nname: {}\nclock: always\n"
+      "# Rates of {}: {} failures in {:.6g} node-days; 95 % intervals are Garwood's\nname: {}\nclock: "
+      "always\n"
       "classes:\n",
       name, record.failures.size(), in_days(record.node_time), name);
   for (const CauseFit& fit : fits) {
     const auto per_day = [](EventRate rate) { return rate.value * kDay; };
     const bool node = fit.cause != "software" && fit.cause != "job";
-    out += fmt::format("  - {{name: {}, domain: {}, rate: {:.4g} /node-day, observed: {}, action: {}",
-                       fit.cause.find_first_of(" ,:{}[]#'\"") == std::string::npos ? fit.cause : "\"" + fit.cause + "\"",
-                       node ? "node" : "job", per_day(fit.per_node.mean), fit.count, node ? "swap" : "retry");
+    out += fmt::format(
+        "  - {{name: {}, domain: {}, rate: {:.4g} /node-day, observed: {}, action: {}",
+        fit.cause.find_first_of(" ,:{}[]#'\"") == std::string::npos ? fit.cause : "\"" + fit.cause + "\"",
+        node ? "node" : "job", per_day(fit.per_node.mean), fit.count, node ? "swap" : "retry");
     if (node && fit.mean_repair.value > 0)
       out += fmt::format(", repair: {:.4g} h", std::min(in_hours(fit.mean_repair), 365 * 24.0));
     if (!fit.gaps.empty() && fit.gaps.front().law != Law::exponential) {
       const bool lognormal = fit.gaps.front().law == Law::lognormal;
-      out += fmt::format(", law: {}, shape: {:.3g}", kLawNames[static_cast<std::size_t>(fit.gaps.front().law)],
-                         std::clamp(fit.gaps.front().shape, lognormal ? 0.01 : 0.1, lognormal ? 3.0 : 10.0));
+      out +=
+          fmt::format(", law: {}, shape: {:.3g}", kLawNames[static_cast<std::size_t>(fit.gaps.front().law)],
+                      std::clamp(fit.gaps.front().shape, lognormal ? 0.01 : 0.1, lognormal ? 3.0 : 10.0));
     }
-    out += fmt::format("}}  # {:.3g} to {:.3g} /node-day", per_day(fit.per_node.low), per_day(fit.per_node.high));
+    out += fmt::format("}}  # {:.3g} to {:.3g} /node-day", per_day(fit.per_node.low),
+                       per_day(fit.per_node.high));
     if (!fit.gaps.empty()) out += "; gaps " + fit_words(fit.gaps.front());
     if (!fit.repairs.empty()) out += "; repairs " + fit_words(fit.repairs.front());
     if (fit.open_repairs > 0) out += fmt::format(", {} open", fit.open_repairs);

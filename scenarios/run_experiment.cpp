@@ -20,7 +20,8 @@ using Json = nlohmann::ordered_json;
 constexpr std::int64_t kDefaultTrials = 200;  // the mean of days to about 0.1 % on a 54-day run
 constexpr std::int64_t kStudyTrials = 40;     // of each point of a curve; the failures are the same at each
 constexpr std::int64_t kMostAutoTrials = 10'000;
-constexpr double kAutoHalfWidth = 0.001;  // --trials auto: 95 % half-width over the mean
+constexpr double kAutoHalfWidth = 0.001;     // --trials auto: 95 % half-width over the mean
+constexpr std::int64_t kBandTrials = 1'000;  // quantiles of 5 and 95 % to some hundredths of the spread
 constexpr std::size_t kTimePoints = 24;
 
 Json known(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
@@ -238,7 +239,9 @@ RunOutcome run_outcome(const Scenario& s, const RunInput& in, const ExperimentOp
              {"trials", result.trials},
              {"unfinished", result.unfinished},
              {"causes", causes_json(result)},
-             {"first_failure_h", summary_json(result.first_failure_hours)},
+             {"first_failure_h", std::isfinite(result.first_failure_hours.mean)
+                                     ? summary_json(result.first_failure_hours)
+                                     : Json(nullptr)},
              {"waits", {{"mean", result.waits}, {"mean_wait_s", result.mean_wait.value}}},
              {"repairs", repairs_json(result)},
              {"spares", in.recovery.spares},
@@ -288,7 +291,9 @@ nlohmann::ordered_json run_studies(const Scenario& s, const RunInput& in, const 
   if (uncertain) {
     RunInput drawn = in;
     drawn.uncertain_rates = true;
-    const RunSummary band = monte_carlo(drawn, monte_carlo_options(options));
+    MonteCarloOptions band_options = monte_carlo_options(options);
+    band_options.trials = std::min(band_options.trials, kBandTrials);
+    const RunSummary band = monte_carlo(drawn, band_options);
     studies["uncertain_rates"] = {{"days", summary_json(band.days)},
                                   {"goodput", summary_json(band.goodput)},
                                   {"interruptions", summary_json(band.interruptions)}};

@@ -77,6 +77,6 @@ TEST_CASE("the simulated run waits for spares as long as the Markov chain says")
     CAPTURE(spares);
     const double waiting = run.ledger[static_cast<std::size_t>(Bucket::wait_for_spare)];
     // Rare waits are known less well.
-    CHECK(waiting / chain.waiting == Approx(1).epsilon(spares < 3 ? 0.02 : 0.1));  
+    CHECK(waiting / chain.waiting == Approx(1).epsilon(spares < 3 ? 0.02 : 0.1));
   }
 }

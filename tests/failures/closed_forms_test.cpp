@@ -10,14 +10,15 @@
 using namespace runcast;
 using doctest::Approx;
 
-TEST_CASE("with exponential failures alone 100,000 trials meet Daly's exact expectation within 3 standard errors") {
+TEST_CASE(
+    "with exponential failures alone 100,000 trials meet Daly's exact expectation within 3 standard errors") {
   // Daly 2006, eq. 20: T_s = 20 x 30 min, delta 5 min, R 10 min, M 6 h; the last save is one of the twenty.
   RunInput in = test::simple_run(20 * 1800, {1800, 300, 0}, 600);
   in.failures.clock = HazardClock::always;
   in.failures.classes = {test::job_failure(EventRate(1 / (6 * kHour)))};
   const RunSummary s = test::trials(in, 100'000);
-  const double expected = in_days(daly_expected_time(Seconds(20 * 1800), Seconds(1800), Seconds(300), Seconds(600),
-                                                     Seconds(6 * kHour)));
+  const double expected = in_days(
+      daly_expected_time(Seconds(20 * 1800), Seconds(1800), Seconds(300), Seconds(600), Seconds(6 * kHour)));
   CHECK(s.unfinished == 0);
   CHECK(std::abs(s.days.mean - expected) < 3 * s.days.sd / std::sqrt(1e5));
 }
@@ -26,7 +27,8 @@ TEST_CASE("Weibull, lognormal and gamma gaps leave what the renewal sum says") {
   // Up clock, failures of the whole job: every gap X is a cycle that keeps floor(X / (tau + delta)) segments:
   //   goodput = tau sum_{j >= 1} P(X >= j (tau + delta)) / (E[X] + R).
   const double tau = 3600, delta = 60, restart = 600, mean = 3 * kHour;
-  for (const auto& [law, shape] : {std::pair{Law::weibull, 0.7}, {Law::weibull, 1.5}, {Law::exponential, 1.0}}) {
+  for (const auto& [law, shape] :
+       {std::pair{Law::weibull, 0.7}, {Law::weibull, 1.5}, {Law::exponential, 1.0}}) {
     const double k = law == Law::exponential ? 1 : shape, scale = mean / std::tgamma(1 + 1 / k);
     double segments = 0;
     for (int j = 1; j < 2000; ++j) segments += std::exp(-std::pow(j * (tau + delta) / scale, k));
@@ -42,13 +44,15 @@ TEST_CASE("Weibull, lognormal and gamma gaps leave what the renewal sum says") {
   }
 }
 
-TEST_CASE("copies on two neighbours, and events that take half of a pair on average: a quarter to a third is lost") {
+TEST_CASE(
+    "copies on two neighbours, and events that take half of a pair on average: a quarter to a third is "
+    "lost") {
   // A pair is hit; each of its nodes with probability 1/2, at least one: both with 1/4. Then the durable save an hour
   // old counts, else the copy a minute old.
   RunInput in = test::simple_run(1, {3600, 0, 0}, 0);
   in.scale.nodes = 8;
-  in.checkpoint.levels.insert(in.checkpoint.levels.begin(), {"memory", Seconds(60), Seconds(0), Seconds(0), Seconds(0),
-                                                             1, TierKind::peer_memory, 2, false});
+  in.checkpoint.levels.insert(in.checkpoint.levels.begin(), {"memory", Seconds(60), Seconds(0), Seconds(0),
+                                                             Seconds(0), 1, TierKind::peer_memory, 2, false});
   FailureClass pair = test::job_failure(EventRate(1 / kDay), Action::reset);
   pair.domain = Domain::group;
   pair.size = 2;
@@ -90,7 +94,8 @@ TEST_CASE("replicas that share parts mask Gamma(1/r) n^{1 - 1/r} / r failures be
     const double r = static_cast<double>(copies);
     const double formula = std::tgamma(1 / r) * std::pow(200, 1 - 1 / r) / r;
     CAPTURE(copies);
-    CHECK(static_cast<double>(masked + restarts) / static_cast<double>(restarts) == Approx(formula).epsilon(0.12));
+    CHECK(static_cast<double>(masked + restarts) / static_cast<double>(restarts) ==
+          Approx(formula).epsilon(0.12));
   }
 }
 
@@ -136,7 +141,8 @@ TEST_CASE("SPARe's published runs: checkpoints alone make no progress, plain rep
   CHECK(test::trials(alone, 5).goodput.mean < 0.001);  // e^{-12}
 }
 
-TEST_CASE("an unrelated class at rate zero changes no bit, wherever it stands, nor does the order of classes") {
+TEST_CASE(
+    "an unrelated class at rate zero changes no bit, wherever it stands, nor does the order of classes") {
   RunInput in;
   in.steps.phases = {{40'000, Seconds(3.3), {}}};
   in.scale = {512, 8, 32, 70e9};
@@ -170,7 +176,7 @@ TEST_CASE("a rate from few events widens the band: 10 events -52 to +84 %, 419 +
       factors.push_back(rate_factor(model.classes[0], 1, trial));
     std::sort(factors.begin(), factors.end());
     CHECK(mean(factors) == Approx(1).epsilon(0.01));
-    CHECK(quantile(factors, 0.025) == Approx(low).epsilon(0.02));   // Gamma(k) quantiles over k
+    CHECK(quantile(factors, 0.025) == Approx(low).epsilon(0.02));  // Gamma(k) quantiles over k
     CHECK(quantile(factors, 0.975) == Approx(high).epsilon(0.02));
   }
 }
@@ -211,7 +217,8 @@ TEST_CASE("a daily swing of throughput averages out, evaluation pauses do not") 
   in.conditions.evaluation_interval = Seconds(kDay);
   in.conditions.evaluation = Seconds(600);
   const RunResult pauses = simulate_run(in, 1, 0);
-  CHECK(test::seconds_in(pauses, Bucket::planned) == Approx(29 * 600).epsilon(1e-9));  // none after the last step
+  CHECK(test::seconds_in(pauses, Bucket::planned) ==
+        Approx(29 * 600).epsilon(1e-9));  // none after the last step
 }
 
 TEST_CASE("persisting that slows training costs its excess once per durable save") {

@@ -170,7 +170,8 @@ TEST_CASE("failure classes that make no sense are refused in a sentence") {
         std::string::npos);
   CHECK(error_of_class("action: slow, slowdown: 0.5")
             .find("a slowdown is step time over normal step time: from 1 to 1000") != std::string::npos);
-  CHECK(error_of_class("domain: group, size: 0").find("a group has from 1 to 10000 nodes") != std::string::npos);
+  CHECK(error_of_class("domain: group, size: 0").find("a group has from 1 to 10000 nodes") !=
+        std::string::npos);
   CHECK(error_of("classes:\n  - {name: x, rate: 1 /day}\n  - {name: x, rate: 2 /day}\n")
             .find("two failure classes are named 'x'") != std::string::npos);
   CHECK(error_of_class("law: normal").find("normal") != std::string::npos);

@@ -51,7 +51,9 @@ TEST_CASE("one or two repair crews make the job wait as long as the M/M/c chain 
   }
 }
 
-TEST_CASE("with crews for all, the share of repairs that need people sets the mean repair: 2 h + 0.8 x 2 d = 40.4 h") {
+TEST_CASE(
+    "with crews for all, the share of repairs that need people sets the mean repair: 2 h + 0.8 x 2 d = 40.4 "
+    "h") {
   // No spares, up clock: the job waits repair / (MTTF + repair) of the time; MTTF 5 days, repair 40.4 h.
   RunInput in = waiting_run(10, 0, node_failure(EventRate(0.02 / kDay), Seconds(0)), 3000);
   in.recovery.shop.staged = true;

@@ -28,7 +28,8 @@ RunInput counting_run(double per_node_day, double days) {
 
 }  // namespace
 
-TEST_CASE("a tenth of the nodes fail eleven times as often: twice the failures, as long as nothing is repaired") {
+TEST_CASE(
+    "a tenth of the nodes fail eleven times as often: twice the failures, as long as nothing is repaired") {
   RunInput in = counting_run(0.02, 500);
   in.failures.lemons = {0.1, 11};
   // 50 x 0.02 x 500 = 500 events and as many of the lemons' extra; the number of lemons varies (Binomial(50, 0.1):
@@ -49,7 +50,7 @@ TEST_CASE("a repair cures a lemon") {
 TEST_CASE("young nodes fail more often in their first weeks: N h (T + (k - 1) tau (1 - e^{-T/tau}))") {
   RunInput in = counting_run(0.02, 90);
   in.failures.young = {3, Seconds(30 * kDay), Seconds(0)};
-  const double expected = 50 * 0.02 * (90 + 2 * 30 * (1 - std::exp(-3.0)));  // 147
+  const double expected = 50 * 0.02 * (90 + 2 * 30 * (1 - std::exp(-3.0)));        // 147
   CHECK(test::trials(in, 400).unplanned.mean == Approx(expected).epsilon(0.015));  // sd 12 / 20 = 0.6
   in.failures.young.age = Seconds(365 * kDay);
   CHECK(test::trials(in, 400).unplanned.mean == Approx(90).epsilon(0.015));

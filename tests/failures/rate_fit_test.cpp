@@ -24,7 +24,8 @@ CensoredSample sample_of(Law law, double shape, double mean, int n, double cut) 
 
 }  // namespace
 
-TEST_CASE("each law is found again from its own draws, a third of them censored, and is the best or nearly so") {
+TEST_CASE(
+    "each law is found again from its own draws, a third of them censored, and is the best or nearly so") {
   for (const auto& [law, shape] :
        {std::pair{Law::exponential, 1.0}, {Law::weibull, 0.7}, {Law::lognormal, 1.2}, {Law::gamma, 2.5}}) {
     const CensoredSample sample = sample_of(law, shape, 1000, 3000, 1100);

@@ -148,3 +148,90 @@ TEST_CASE("a failure each 18 min: 10-min stalls leave 0.643, 3-min stalls 0.857 
   CHECK(run(3, HazardClock::up) == Approx(0.857).epsilon(0.003));
   CHECK(run(10, HazardClock::always) == Approx(std::exp(-10.0 / 18)).epsilon(0.004));
 }
+
+TEST_CASE("OPT-175B: about 105 restarts in 60 days on 124 nodes") {
+  // RC-28 (arXiv 2205.01068, sec. 2.5): 35 manual and 70 and more automatic; 30 %.
+  RunInput in = test::simple_run(1, {3600, 60, 0}, 600);
+  in.scale.nodes = 124;
+  in.failures = test::library_failures("opt-175b");
+  in.recovery.policy = find_recovery_policy("restart");
+  in.window = Seconds(60 * kDay);
+  CHECK(test::trials(in, 200).unplanned.mean / 105 == Approx(1).epsilon(0.03));
+}
+
+TEST_CASE("1,600 H200 for four months: 205 faults, one in 14 h") {
+  // RC-37 (Crusoe, GTC 2025): 10 %.
+  RunInput in = test::simple_run(1, {3600, 60, 0}, 600);
+  in.scale.nodes = 200;
+  in.failures = test::library_failures("crusoe-h200");
+  in.recovery.policy = find_recovery_policy("restart");
+  in.window = Seconds(120 * kDay);
+  const RunSummary s = test::trials(in, 200);
+  CHECK(s.unplanned.mean / 205 == Approx(1).epsilon(0.03));
+  CHECK(1 / unplanned_rate(in.failures, in.scale).value / kHour == Approx(14.05).epsilon(0.01));
+}
+
+TEST_CASE("1,000 nodes at RSC's rates fail 6.50 and 2.34 times a day, as simulated") {
+  // RC-05..08: r_f = 6.50 and 2.34 per 1,000 node-days, counted by simulation on the run's own clock.
+  for (const auto& [name, rate] : {std::pair{"rsc-1", 6.50}, {"rsc-2", 2.34}}) {
+    RunInput in = test::simple_run(1, {600, 0, 0}, 0);
+    in.scale.nodes = 1000;
+    in.failures = test::library_failures(name);
+    in.recovery.policy = find_recovery_policy("restart");
+    in.window = Seconds(100 * kDay);
+    CHECK(test::trials(in, 100).unplanned.mean / (rate * 100) == Approx(1).epsilon(0.02));
+  }
+}
+
+TEST_CASE("three of LLaMA-3's 419 interruptions needed people: the default makes it 2.9") {
+  // RC-04; Poisson(2.93) lies in 0-8 with 99.7 %.
+  CHECK(RecoverySettings{}.manual_probability * 419 == Approx(2.93).epsilon(0.01));
+}
+
+TEST_CASE("405B in 51 s: ByteCheckpoint's save and load are what the plan makes of its bandwidths") {
+  // RC-22 (NSDI'25, table 8): block 0.59 s, save 51.06 s, load 129.49 s on 8,960 GPUs; 5.67 TB.
+  CheckpointSettings settings;
+  settings.block = Seconds(0.59);
+  settings.write = Bandwidth(5.67e12 / 51.06);
+  settings.read = Bandwidth(5.67e12 / 129.49);
+  const CheckpointPlan plan = resolve(settings, JobScale{1120, 8, 70, 405e9}, EventRate(0));
+  CHECK(plan.durable().persist.value == Approx(51.06).epsilon(1e-6));
+  CHECK(plan.durable().load.value == Approx(129.49).epsilon(1e-6));
+  CHECK(plan.durable().block.value == 0.59);
+}
+
+TEST_CASE("a save at every step leaves 40 %, 70 % and 99 % of the MFU, by how long it blocks") {
+  // RC-26 (ByteRobust, SOSP'25, table 8): blocks of 6.77, 1.84 and 0.04 s; the step time is not told: 4.64 s, the mean of
+  // the three that fit. 5 points.
+  for (const auto& [block, mfu] : {std::pair{6.77, 0.3984}, {1.84, 0.7005}, {0.04, 0.9923}}) {
+    RunInput in = test::simple_run(1000, {4.64, block, 0}, 0);
+    in.steps.phases[0].step_time = Seconds(4.64);
+    in.checkpoint.levels[0].interval = Seconds(4.64);
+    in.window = Seconds(5000);
+    CAPTURE(block);
+    CHECK(std::abs(simulate_run(in, 1, 0).goodput() - mfu) < 0.05);
+  }
+}
+
+TEST_CASE(
+    "elastic slices: interruptions several an hour, tens of seconds each, 97 % throughput, leave about 93 "
+    "%") {
+  // RC-27 (Gemini 2.5 report, sec. 2.3), a scenario: four an hour, a stall of 30 s, out for ten minutes of repair and
+  // restart on 33 slices, each slice 3 % of the throughput, no pause to rejoin. 0.02.
+  RunInput in = test::simple_run(1, {600, 0, 0}, 0);
+  in.scale.nodes = in.scale.replicas = 33;
+  FailureClass slice;
+  slice.name = "slice";
+  slice.rate = {EventRate(4.0 / kHour), ""};
+  slice.repair = Seconds(0);
+  in.failures.classes = {slice};
+  RecoverySettings recovery;
+  recovery.policy = "elastic";
+  recovery.spares = 5;
+  recovery.start = Seconds(9 * kMinute);
+  recovery.rejoin = Seconds(0);
+  recovery.elastic_overhead = 1;
+  in.recovery = resolve(recovery, in.scale, in.failures);
+  in.window = Seconds(30 * kDay);
+  CHECK(std::abs(test::trials(in, 20).goodput.mean - 0.934) < 0.02);
+}

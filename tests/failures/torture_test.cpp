@@ -71,18 +71,27 @@ void check_run(const RunInput& in, std::int64_t most_lost) {
 
 }  // namespace
 
-TEST_CASE("every kind of failure at every half second, under every policy, loses at most what was not durable") {
+TEST_CASE(
+    "every kind of failure at every half second, under every policy, loses at most what was not durable") {
   // Between two durable saves lie 10 s of work, and a save is durable 4 s after it begins: at most 10 + 3 s of work and
   // the step at hand (2 s) are lost. The clockwork strikes again and again at multiples of the instant.
   const Duration most_lost = 15_s;
   for (const RecoveryPolicy& policy : recovery_policies()) {
     const RunInput plain = short_run(policy);
-    for (const auto& [action, domain] :
-         {std::pair{Action::swap, Domain::node}, {Action::swap, Domain::group}, {Action::swap, Domain::rack},
-          {Action::reset, Domain::node}, {Action::retry, Domain::job}, {Action::retry, Domain::storage},
-          {Action::planned, Domain::job}, {Action::corrupt, Domain::job}, {Action::slow, Domain::node},
-          {Action::rollback, Domain::job}, {Action::preempt, Domain::node}, {Action::outage, Domain::storage},
-          {Action::stall, Domain::link}, {Action::swap, Domain::leaf}})
+    for (const auto& [action, domain] : {std::pair{Action::swap, Domain::node},
+                                         {Action::swap, Domain::group},
+                                         {Action::swap, Domain::rack},
+                                         {Action::reset, Domain::node},
+                                         {Action::retry, Domain::job},
+                                         {Action::retry, Domain::storage},
+                                         {Action::planned, Domain::job},
+                                         {Action::corrupt, Domain::job},
+                                         {Action::slow, Domain::node},
+                                         {Action::rollback, Domain::job},
+                                         {Action::preempt, Domain::node},
+                                         {Action::outage, Domain::storage},
+                                         {Action::stall, Domain::link},
+                                         {Action::swap, Domain::leaf}})
       for (double at = 21.5; at < 75; at += 0.5) {
         RunInput in = plain;
         in.failures.clock = HazardClock::up;
@@ -102,7 +111,8 @@ TEST_CASE("failures on the calendar strike recoveries too, at every instant, and
     for (double at = 47; at < 80; at += 0.5) {
       RunInput in = short_run(policy);
       in.failures.clock = HazardClock::always;
-      in.failures.classes = {blow(Action::swap, Domain::node, at), blow(Action::reset, Domain::node, at * 1.07)};
+      in.failures.classes = {blow(Action::swap, Domain::node, at),
+                             blow(Action::reset, Domain::node, at * 1.07)};
       in.failures.classes[1].name = "second";
       CAPTURE(policy.name);
       CAPTURE(at);
@@ -126,7 +136,8 @@ TEST_CASE("an outage of the storage delays restarts and voids the saves that it 
   CHECK(test::seconds_in(brief, Bucket::restart) == doctest::Approx(100).epsilon(1e-6));
   in.failures.classes[0].duration = Seconds(1e6);
   const RunResult lasting = simulate_run(in, 1, 0);
-  CHECK(test::seconds_in(lasting, Bucket::restart) == doctest::Approx(200).epsilon(1e-6));  // to the window's end
+  CHECK(test::seconds_in(lasting, Bucket::restart) ==
+        doctest::Approx(200).epsilon(1e-6));  // to the window's end
   in.checkpoint.levels[0].kind = TierKind::object_store;
   CHECK(test::seconds_in(simulate_run(in, 1, 0), Bucket::restart) == doctest::Approx(100).epsilon(1e-6));
 }

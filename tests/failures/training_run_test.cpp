@@ -275,9 +275,8 @@ TEST_CASE("copies in memory lose less, and not at all when they are lost with th
     return s.ledger[static_cast<std::size_t>(Bucket::recomputed)] * 500 * kDay / s.unplanned.mean;
   };
   const double durable_only = lost(in);
-  in.checkpoint.levels.insert(in.checkpoint.levels.begin(),
-                              {"memory", Seconds(60), Seconds(0), Seconds(0), Seconds(0), 0.95,
-                               TierKind::peer_memory});
+  in.checkpoint.levels.insert(in.checkpoint.levels.begin(), {"memory", Seconds(60), Seconds(0), Seconds(0),
+                                                             Seconds(0), 0.95, TierKind::peer_memory});
   // 0.95 of the events lose 30 s, the others half an hour: 4.5's sum q_l tau_l / 2 = 118.5 s.
   CHECK(durable_only == Approx(1800).epsilon(0.02));
   CHECK(lost(in) == Approx(0.95 * 30 + 0.05 * 1800).epsilon(0.05));  // 1,000 remote events: 3 % of 90 s

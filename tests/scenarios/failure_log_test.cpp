@@ -28,7 +28,8 @@ std::string error_of(const std::string& text) {
 
 TEST_CASE("plain columns: dates or seconds, repairs in seconds or words, open ones censored at the end") {
   const FailureRecord r = read(
-      "time,node,cause,repair\n2024-05-01 00:00:00,n1,GPU,3600\n2024-05-02T12:00:00,n2,nic,2 h\n2024-05-03,n1,gpu,open\n");
+      "time,node,cause,repair\n2024-05-01 00:00:00,n1,GPU,3600\n2024-05-02T12:00:00,n2,nic,2 "
+      "h\n2024-05-03,n1,gpu,open\n");
   REQUIRE(r.failures.size() == 3);
   CHECK(r.failures[1].at.value == Approx(1.5 * kDay).epsilon(1e-12));
   CHECK(r.failures[1].repair->value == 7200);
@@ -41,7 +42,8 @@ TEST_CASE("plain columns: dates or seconds, repairs in seconds or words, open on
 TEST_CASE("LANL's columns: the cause is the column that is filled, repair from start to fix") {
   // Shaped like the data of Schroeder and Gibson (DSN 2006); rows are made up.
   const FailureRecord r = read(
-      "System,nodenum,Prob Started,Prob Fixed,Down Time,Facilities,Hardware,Human Error,Network,Undetermined,Software\n"
+      "System,nodenum,Prob Started,Prob Fixed,Down Time,Facilities,Hardware,Human "
+      "Error,Network,Undetermined,Software\n"
       "20,7,06/01/03 10:00,06/01/03 13:30,210,,Memory Dimm,,,,\n"
       "20,9,06/03/03 10:00,06/03/03 10:30,30,,,,,,DST\n",
       {49, Seconds(100 * kDay), 8});
@@ -64,7 +66,8 @@ TEST_CASE("job tables: failed jobs are failures, all that ran is exposure") {
   CHECK(in_days(acme.node_time) == Approx(10.5).epsilon(1e-12));
   const FailureRecord philly = read(
       "jobid,status,num_gpus,start_time,end_time\na,Pass,8,2017-10-01 00:00:00,2017-10-02 00:00:00\n"
-      "b,Failed,12,2017-10-01 00:00:00,2017-10-02 00:00:00\nc,Killed,1,2017-10-01 00:00:00,2017-10-02 00:00:00\n");
+      "b,Failed,12,2017-10-01 00:00:00,2017-10-02 00:00:00\nc,Killed,1,2017-10-01 00:00:00,2017-10-02 "
+      "00:00:00\n");
   CHECK(philly.failures.size() == 1);
   CHECK(in_days(philly.node_time) == Approx(4).epsilon(1e-12));  // 1 + 2 + 1 nodes for a day
 }
@@ -75,7 +78,8 @@ TEST_CASE("a record that was drawn gives back the rates and the law that it was 
   double t = 0;
   for (int i = 0; i < 800; ++i) {
     t += draw(Law::weibull, 0.7, Seconds(3600), random).value;
-    csv += fmt::format("{:.3f},n{},gpu,{:.1f}\n", t, i % 50, draw(Law::lognormal, 1, Seconds(7200), random).value);
+    csv += fmt::format("{:.3f},n{},gpu,{:.1f}\n", t, i % 50,
+                       draw(Law::lognormal, 1, Seconds(7200), random).value);
   }
   const FailureRecord r = read(csv, {100, Seconds(t), 8});
   const std::vector<CauseFit> fits = fit_record(r);
@@ -93,8 +97,10 @@ TEST_CASE("a record that was drawn gives back the rates and the law that it was 
 }
 
 TEST_CASE("what is no record of failures is told with its line") {
-  CHECK(error_of("when,node\n1,2\n").find("log.csv:1: no column tells when something failed") != std::string::npos);
+  CHECK(error_of("when,node\n1,2\n").find("log.csv:1: no column tells when something failed") !=
+        std::string::npos);
   CHECK(error_of("time,node\nyesterday,2\n").find("log.csv:2: 'yesterday' is no time") != std::string::npos);
   CHECK(error_of("time,node\n") == "log.csv: a record of failures has no rows");
-  CHECK(error_of("state,start_time\nFAILED,1\n").find("log.csv:1: a table of jobs needs") != std::string::npos);
+  CHECK(error_of("state,start_time\nFAILED,1\n").find("log.csv:1: a table of jobs needs") !=
+        std::string::npos);
 }

@@ -30,7 +30,8 @@ Ran run(const std::string& words) {
 }  // namespace
 
 TEST_CASE("goodput --compare prints alternatives and their paired differences") {
-  const Ran r = run("goodput one-node --trials 20 --format json --compare 'recovery.policy=[restart, hot_spare]'");
+  const Ran r =
+      run("goodput one-node --trials 20 --format json --compare 'recovery.policy=[restart, hot_spare]'");
   REQUIRE(r.status == 0);
   const Json json = Json::parse(r.out);
   const Json& rows = json["comparison"]["alternatives"];
@@ -51,8 +52,8 @@ TEST_CASE("a comparison of one value, or of none, is refused with the form") {
 }
 
 TEST_CASE("goodput tells curves, the run over time, a date, and one trial's events") {
-  const Ran r =
-      run("goodput one-node --trials 20 --format json --log 3 --set 'run={deadline: 400 days, diurnal: 0.01}'");
+  const Ran r = run(
+      "goodput one-node --trials 20 --format json --log 3 --set 'run={deadline: 400 days, diurnal: 0.01}'");
   REQUIRE(r.status == 0);
   const Json json = Json::parse(r.out);
   CHECK(json["studies"]["interval"]["curve"].size() >= 5);
@@ -78,8 +79,9 @@ TEST_CASE("a run of more than ten years is refused where its tokens stand") {
 }
 
 TEST_CASE("a policy under which the job mostly waits says so") {
-  CHECK(run("goodput llama3-405b-16k --trials 4 --set recovery.policy=wait")
-            .out.find("the job mostly waits") != std::string::npos);
+  CHECK(
+      run("goodput llama3-405b-16k --trials 4 --set recovery.policy=wait").out.find("the job mostly waits") !=
+      std::string::npos);
 }
 
 TEST_CASE("import failures makes a model that goodput takes") {
@@ -87,7 +89,8 @@ TEST_CASE("import failures makes a model that goodput takes") {
   {
     std::ofstream out(csv);
     out << "time,node,cause,repair\n";
-    for (int i = 1; i <= 60; ++i) out << i * 50000 + i * i * 37 % 9000 << ",n" << i % 7 << ",gpu," << 3600 + i << "\n";
+    for (int i = 1; i <= 60; ++i)
+      out << i * 50000 + i * i * 37 % 9000 << ",n" << i % 7 << ",gpu," << 3600 + i << "\n";
   }
   const Ran r = run("import failures " + csv.string() + " --nodes 16 --format json");
   REQUIRE(r.status == 0);

@@ -136,18 +136,14 @@ const std::array kCommands = {
             "  runcast validate\n"
             "  runcast validate --cases mine.csv --assert 'mape < 0.15'\n",
             validate_command},
-    Command{"import",
-            "a failure model from a CSV of past failures",
-            "failures FILE",
-            2,
-            2,
-            false,
-            kImportOptions,
-            "Rates by cause with their intervals, laws of gaps and repairs with goodness of fit, and the library\n"
-            "entry that says so. Columns: time, node, cause, repair; LANL's; or a table of jobs (Acme, Philly)\n"
-            "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
-            "  runcast import failures ours.csv --nodes 286 --span 180days\n",
-            import_command},
+    Command{
+        "import", "a failure model from a CSV of past failures", "failures FILE", 2, 2, false, kImportOptions,
+        "Rates by cause with their intervals, laws of gaps and repairs with goodness of fit, and the "
+        "library\n"
+        "entry that says so. Columns: time, node, cause, repair; LANL's; or a table of jobs (Acme, Philly)\n"
+        "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
+        "  runcast import failures ours.csv --nodes 286 --span 180days\n",
+        import_command},
     Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
             "Prints a scenario with every key and its legal values, or writes it to FILE.\n\n"
             "  runcast init my.yaml && runcast run my.yaml\n",

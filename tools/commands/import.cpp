@@ -56,8 +56,8 @@ std::string screen_of(const Json& document, const Style& style) {
   table.column("KS p", Align::right);
   table.column("mean repair", Align::right);
   for (const Json& cause : document["causes"]) {
-    const double repair = number_of(cause, "mean_repair_s"), p =
-        cause["gaps"].empty() ? std::nan("") : number_of(cause["gaps"].front(), "ks_p");
+    const double repair = number_of(cause, "mean_repair_s"),
+                 p = cause["gaps"].empty() ? std::nan("") : number_of(cause["gaps"].front(), "ks_p");
     table.row({text_of(cause, "cause"), number(number_of(cause, "count")),
                number(number_of(cause, "rate_per_node_day"), 3),
                number(number_of(cause, "low"), 3) + " to " + number(number_of(cause, "high"), 3),
@@ -72,8 +72,7 @@ std::string screen_of(const Json& document, const Style& style) {
 Answer import_failures(const Invocation& invocation, const std::string& path) {
   const Arguments& arguments = invocation.arguments;
   LogOptions options;
-  if (arguments.has("nodes"))
-    options.nodes = whole_number(arguments.last("nodes"), "nodes", 1, 10'000'000);
+  if (arguments.has("nodes")) options.nodes = whole_number(arguments.last("nodes"), "nodes", 1, 10'000'000);
   if (arguments.has("span")) options.span = parse_seconds(arguments.last("span"), "--span");
   const FailureRecord record = read_failure_log(read_text(path, "import"), path, options);
   const std::vector<CauseFit> fits = fit_record(record);
