@@ -165,11 +165,17 @@ CheckpointPlan resolve(const CheckpointSettings& settings, const JobScale& scale
   plan.retain = settings.retain;
   plan.archive = settings.archive;
   const bool sync = settings.mode == SaveMode::sync;
+  // No faster than the job's own NICs, where they are known.
+  const auto bounded = [&](Bandwidth storage) {
+    const Bandwidth network = scale.node_network * static_cast<double>(scale.nodes);
+    return network.value > 0 ? std::min(storage, network) : storage;
+  };
+  const Bandwidth write = bounded(settings.write), read = bounded(settings.read);
   CheckpointLevel durable;
   durable.name = "durable";
-  durable.block = settings.block.value_or(sync ? plan.bytes / settings.write : kAsyncBlock);
-  durable.persist = settings.persist.value_or(sync ? Seconds(0) : plan.bytes / settings.write);
-  durable.load = std::max(plan.bytes / settings.read, kLeastLoad);
+  durable.block = settings.block.value_or(sync ? plan.bytes / write : kAsyncBlock);
+  durable.persist = settings.persist.value_or(sync ? Seconds(0) : plan.bytes / write);
+  durable.load = std::max(plan.bytes / read, kLeastLoad);
   durable.interval = chosen_interval(settings, durable, failure_rate);
   durable.kind = settings.storage;
   for (const CheckpointTier& tier : settings.tiers) plan.levels.push_back(level_of(tier, plan.bytes, scale));

@@ -88,7 +88,9 @@ void read_slow(Section section, FailureClass& failure) {
                                    kLargestSpread, "the spread (sigma of a lognormal law)");
   failure.duration_spread = within(section, "duration_spread", section.number("duration_spread", 0), 0,
                                    kLargestSpread, "the spread (sigma of a lognormal law)");
-  failure.sensitivity = share(section, "sensitivity", 1);
+  if (section.has("sensitivity") && section.kind("sensitivity") == NodeKind::scalar &&
+      section.text("sensitivity") != "auto")
+    failure.sensitivity = share(section, "sensitivity", 1);
   failure.evict = section.flag("evict", false);
   // 10 s with a tool that watches, hours without: GREYHOUND (ATC'25); 1 h is a choice.
   if (failure.evict && !failure.detect) failure.detect = section.seconds("detect", Seconds(kHour));
@@ -216,6 +218,11 @@ FailureModel read_failures(Section section) {
       if (section.ok() && model.classes[i].name == model.classes[j].name)
         section.fail("classes", "two failure classes are named '" + model.classes[i].name + "'");
   return model;
+}
+
+void set_sensitivity(FailureModel& model, double of_the_step) {
+  for (FailureClass& failure : model.classes)
+    if (!failure.sensitivity) failure.sensitivity = of_the_step;
 }
 
 std::int64_t domain_size(const FailureClass& failure, const JobScale& scale) {

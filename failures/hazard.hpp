@@ -96,11 +96,12 @@ struct FailureClass {
   double slowdown = 1;             // slow: step time over the normal step time
   double slowdown_spread = 0;      // slow: sigma of a lognormal excess (slowdown - 1), mean kept
   double duration_spread = 0;      // slow: 0 = exponential; else sigma of a lognormal duration
-  double sensitivity = 1;          // slow: share of the excess that reaches the step; 1: everybody waits
-  bool evict = false;              // slow: the node is swapped `detect` after it became slow
-  Seconds lookback{0};             // rollback
-  Seconds notice{0};               // preempt
-  std::int64_t observed = 0;       // events that the rate was estimated from; 0: taken as exact
+  // slow: share of the excess that reaches the step; none: the step model's (set_sensitivity), else 1: all wait
+  std::optional<double> sensitivity;
+  bool evict = false;         // slow: the node is swapped `detect` after it became slow
+  Seconds lookback{0};        // rollback
+  Seconds notice{0};          // preempt
+  std::int64_t observed = 0;  // events that the rate was estimated from; 0: taken as exact
 };
 
 // Some nodes are worse than the others until they are repaired (AIReSim: 15 % of 5 x more; RSC: "lemons").
@@ -125,6 +126,9 @@ struct FailureModel {
 
 // Reads `failures: {clock:, classes: [...]}`. What is wrong is recorded in the section's document.
 FailureModel read_failures(Section section);
+
+// Fills in what `sensitivity: auto` left to the step model.
+void set_sensitivity(FailureModel& model, double of_the_step);
 
 // Nodes in the class's domain, at this scale.
 std::int64_t domain_size(const FailureClass& failure, const JobScale& scale);

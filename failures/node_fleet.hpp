@@ -58,6 +58,7 @@ class NodeFleet {
 
   const Node& node(std::int32_t id) const { return nodes_[static_cast<std::size_t>(id)]; }
   std::int32_t at(std::int64_t position) const { return positions_[static_cast<std::size_t>(position)]; }
+  const std::deque<std::int64_t>& empty() const { return empty_; }  // positions without a node
   std::int64_t missing() const { return static_cast<std::int64_t>(empty_.size()); }
   void mark_broken(std::int32_t id, std::size_t cause);
   void renew(std::int32_t id) { ++nodes_[static_cast<std::size_t>(id)].stay; }  // a new clock for its hazards

@@ -40,9 +40,6 @@ class ReplicaSet {
     out_of_[static_cast<std::size_t>(replica)] = 0;
     std::erase_if(list_, [&](const Out& o) { return o.replica == replica; });
   }
-  void put_back_all() {
-    while (!list_.empty()) put_back(list_.back().replica);
-  }
   // Every part that `replica` helps with has a holder left.
   bool masked(std::int64_t replica) const {
     for (std::int64_t j = 0; j < copies_; ++j)

@@ -134,10 +134,10 @@ std::optional<Run::Trouble> Run::recover_once(const Trouble& trouble) {
   ++result_.unplanned;
   ++result_.interruptions_by_class[trouble.failure];
   if (!result_.first_failure) result_.first_failure = now() - Time{};
+  if (can_go_on_without(trouble)) return go_on_without(trouble);
   if (failure.action == Action::preempt || trouble.kind == Kind::evict) {
     if (auto next = leave_with_notice(trouble)) return next;
   }
-  if (can_go_on_without(trouble)) return go_on_without(trouble);
 
   const Work before = position_;
   const Time begin = now();
@@ -189,7 +189,7 @@ std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, const Check
     incident.swap = incident.swap || fleet_.missing() > 0;
     Duration d = plan_.policy->timeline(incident, times)[i];
     if (state == RecoveryState::wait_for_spare) {
-      const Time ready = fleet_.ready(now());
+      const Time ready = can_start_without_lost() ? now() : fleet_.ready(now());
       d = ready == kNever ? horizon_ - now() : ready - now();
       if (d.ns > 0 && !waited) ++result_.waits;
       waited = waited || d.ns > 0;
@@ -211,7 +211,7 @@ std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, const Check
     load = now_whole.load;
     take_out(*next);
   }
-  replicas_.put_back_all();
+  put_back_whole();
   return std::nullopt;
 }
 
@@ -355,13 +355,27 @@ std::optional<Run::Trouble> Run::go_on_without(const Trouble& trouble) {
   return spend(plan_.stall, Bucket::restart, false);
 }
 
-std::int64_t Run::lost_positions_of(std::int64_t replica) const {
-  std::int64_t lost = 0;
-  for (std::int64_t p = 0; p < input_.scale.nodes; ++p) {
-    const ReplicaRange here = replicas_on(p, input_.scale);
-    if (here.first <= replica && replica <= here.last && fleet_.at(p) < 0) ++lost;
-  }
-  return lost;
+bool Run::has_lost_nodes(std::int64_t replica) const {
+  return std::any_of(fleet_.empty().begin(), fleet_.empty().end(), [&](std::int64_t position) {
+    const ReplicaRange here = replicas_on(position, input_.scale);
+    return here.first <= replica && replica <= here.last;
+  });
+}
+
+// Elastic: the job starts again with the replicas that are whole, as long as those may go on alone.
+bool Run::can_start_without_lost() const {
+  return plan_.policy->survivors == Survivors::go_on_slower &&
+         static_cast<std::int64_t>(replicas_.out()) <= plan_.max_lost &&
+         std::all_of(fleet_.empty().begin(), fleet_.empty().end(), [&](std::int64_t position) {
+           return replicas_.all_out(replicas_on(position, input_.scale));
+         });
+}
+
+void Run::put_back_whole() {
+  std::vector<std::int64_t> whole;
+  for (const ReplicaSet::Out& out : replicas_.list())
+    if (!has_lost_nodes(out.replica)) whole.push_back(out.replica);
+  for (const std::int64_t replica : whole) replicas_.put_back(replica);
 }
 
 void Run::rejoin_due() {
@@ -370,7 +384,7 @@ void Run::rejoin_due() {
       std::find_if(out.begin(), out.end(), [&](const ReplicaSet::Out& o) { return o.back <= now(); });
   if (due == out.end()) return;
   fill_positions();
-  if (fleet_.missing() > 0 && lost_positions_of(due->replica) > 0) {  // others were faster
+  if (has_lost_nodes(due->replica)) {  // others were faster
     const Time ready = fleet_.ready(now());
     due->back = ready == kNever ? kNever : std::max(ready, now() + Duration{1}) + plan_.times.reschedule;
     return;
@@ -378,8 +392,7 @@ void Run::rejoin_due() {
   // All that are due come back in one pause.
   std::vector<std::int64_t> back;
   for (const ReplicaSet::Out& o : out)
-    if (o.back <= now() && (fleet_.missing() == 0 || lost_positions_of(o.replica) == 0))
-      back.push_back(o.replica);
+    if (o.back <= now() && !has_lost_nodes(o.replica)) back.push_back(o.replica);
   for (const std::int64_t replica : back) replicas_.put_back(replica);
   if (auto trouble = spend(plan_.rejoin, Bucket::restart, false)) recover(std::move(*trouble));
 }

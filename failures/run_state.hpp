@@ -114,7 +114,9 @@ class Run {
   std::array<double, kRecoveryStates> state_factors(ClassDraws& draws) const;
   Duration fill_positions();
   void rejoin_due();
-  std::int64_t lost_positions_of(std::int64_t replica) const;
+  bool has_lost_nodes(std::int64_t replica) const;
+  bool can_start_without_lost() const;
+  void put_back_whole();
 
   const RunInput& input_;
   const RecoveryPlan& plan_;

@@ -10,7 +10,7 @@ SlowStretch draw_slow_stretch(const FailureClass& failure, RandomStream& severit
   SlowStretch stretch;
   double excess = failure.slowdown - 1;
   if (failure.slowdown_spread > 0 && excess > 0) excess = severity.lognormal(excess, failure.slowdown_spread);
-  stretch.factor = 1 + failure.sensitivity * excess;
+  stretch.factor = 1 + failure.sensitivity.value_or(1) * excess;
   if (failure.duration.value <= 0) return stretch;
   const double seconds = failure.duration_spread > 0
                              ? length.lognormal(failure.duration.value, failure.duration_spread)
@@ -21,7 +21,12 @@ SlowStretch draw_slow_stretch(const FailureClass& failure, RandomStream& severit
 
 double slow_excess(const FailureClass& failure, EventRate rate) {
   const double slow = -std::expm1(-(rate * failure.duration));
-  return slow * failure.sensitivity * (failure.slowdown - 1);
+  return slow * failure.sensitivity.value_or(1) * (failure.slowdown - 1);
+}
+
+double draw_persistent(const PersistentSlowdown& slowdown, RandomStream& random) {
+  if (slowdown.median_excess <= 0) return 1;
+  return 1 + slowdown.median_excess * std::exp(slowdown.spread * random.normal());
 }
 
 void SlowStretches::add(double factor, Time end) {

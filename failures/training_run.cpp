@@ -92,6 +92,9 @@ Run::Run(const RunInput& input, std::uint64_t seed, std::uint64_t trial, RunReco
     for (std::int64_t i = 0; i < input.scale.nodes; ++i)
       hazard_.enter(fleet_.at(i), fleet_.node(fleet_.at(i)), Duration{});
   if (evaluation_next_.ns == 0 || input.conditions.evaluation.value <= 0) evaluation_next_ = {kNever.ns};
+  RandomStream straggler(seed, Purpose::jitter, class_address("persistent straggler"), trial);
+  if (const double factor = draw_persistent(input.conditions.straggler, straggler); factor > 1)
+    slow_.add(factor, kNever);
   levels_.set_grid(phases_.front().grid);
   place_saves();
 }

@@ -29,6 +29,7 @@
 #include "failures/hazard.hpp"
 #include "failures/recovery.hpp"
 #include "failures/run_ledger.hpp"
+#include "failures/straggler.hpp"
 #include "sim/units.hpp"
 
 namespace runcast {
@@ -50,6 +51,7 @@ struct RunConditions {
       0;  // throughput follows 1 + diurnal x sin(2 pi t / 24 h), hour by hour; LLaMA-3: 0.01-0.02
   Seconds evaluation_interval{0};  // work between two evaluation pauses; 0: none
   Seconds evaluation{0};           // length of a pause, booked as planned
+  PersistentSlowdown straggler;    // of the whole run, booked as slow
 };
 
 struct RunInput {

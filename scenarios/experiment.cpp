@@ -181,7 +181,7 @@ nlohmann::ordered_json run_document(Document document, const Library& library,
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
   json["step"] = step_json(s, e);
-  RunOutcome outcome = run_outcome(s, run_input(s, step_times(s, e, options.seed), options), options);
+  RunOutcome outcome = run_outcome(s, run_input(s, step_times(s, e, options.seed), e, options), options);
   json["run"] = std::move(outcome.run);
   json["cost"] = std::move(outcome.cost);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
@@ -193,7 +193,7 @@ nlohmann::ordered_json goodput_document(Document document, const Library& librar
                                         const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
   const StepExperiment e = simulate(s, options.seed);
-  const RunInput in = run_input(s, step_times(s, e, options.seed), options);
+  const RunInput in = run_input(s, step_times(s, e, options.seed), e, options);
   Json json = open_document(document);
   json["step"] = {{"time_s", seconds(e.step.time)},
                   {"memory", {{"fits", e.memory.fits}, {"reason", e.memory.verdict}}}};
@@ -223,7 +223,7 @@ nlohmann::ordered_json comparison_document(std::vector<Alternative> alternatives
   for (Alternative& alternative : alternatives) {
     const Scenario s = read_scenario(alternative.document, library);
     if (!step || !same_step) step = simulate(s, options.seed);
-    runs.push_back({alternative.value, run_input(s, step_times(s, *step, options.seed), options)});
+    runs.push_back({alternative.value, run_input(s, step_times(s, *step, options.seed), *step, options)});
     if (first) continue;
     first = s;
     json = open_document(alternative.document);

@@ -207,11 +207,20 @@ StepTimes step_times(const Scenario& s, const StepExperiment& main, std::uint64_
   return times;
 }
 
-RunInput run_input(const Scenario& s, const StepTimes& steps, const ExperimentOptions& options) {
+// A slow GPU stretches its kernels, not its transfers nor the waits of the pipeline's ends: the share of compute in
+// the step is what a slowdown of one rank makes of the whole.
+double compute_share(const StepResult& step) {
+  const double time = to_seconds(step.time).value;
+  return time > 0 ? std::clamp(to_seconds(step.breakdown.compute).value / time, 0.0, 1.0) : 1;
+}
+
+RunInput run_input(const Scenario& s, const StepTimes& steps, const StepExperiment& step,
+                   const ExperimentOptions& options) {
   RunInput in;
   in.steps = steps;
   in.scale = s.job_scale();
   in.failures = s.failures;
+  set_sensitivity(in.failures, compute_share(step.step));
   in.checkpoint = with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(s.failures, in.scale)),
                                     s.recovery, in.scale);
   in.recovery = resolve(s.recovery, in.scale, s.failures);

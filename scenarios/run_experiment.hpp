@@ -14,7 +14,7 @@ namespace runcast {
 StepTimes step_times(const Scenario&, const StepExperiment& main, std::uint64_t seed);
 // What training_run follows; `interval: optimal` is searched by simulation. ConfigError for a run that cannot
 // be simulated.
-RunInput run_input(const Scenario&, const StepTimes&, const ExperimentOptions&);
+RunInput run_input(const Scenario&, const StepTimes&, const StepExperiment&, const ExperimentOptions&);
 
 struct RunOutcome {
   nlohmann::ordered_json run, cost;

@@ -168,6 +168,16 @@ RunSettings read_run(Section section) {
   run.conditions.diurnal = section.number("diurnal", 0);
   if (section.ok() && !(run.conditions.diurnal >= 0 && run.conditions.diurnal <= 0.5))
     section.fail("diurnal", "the daily swing of throughput is a share, between 0 and 0.5");
+  if (section.has("straggler")) {
+    Section straggler = section.section("straggler");
+    run.conditions.straggler = {straggler.number("excess", 0.084), straggler.number("spread", 0.91)};
+    if (straggler.ok() &&
+        !(run.conditions.straggler.median_excess >= 0 &&
+          run.conditions.straggler.median_excess <= kLargestSlowdown &&
+          run.conditions.straggler.spread >= 0 && run.conditions.straggler.spread <= kLargestSpread))
+      straggler.fail(fmt::format("a straggler's excess is from 0 to {}, its spread from 0 to {}",
+                                 kLargestSlowdown, kLargestSpread));
+  }
   if (section.has("evaluation")) {
     Section evaluation = section.section("evaluation");
     const auto of = [&](std::string_view key) {

@@ -108,6 +108,18 @@ constexpr std::array kExplanations = {
                 "ledger.useful. Do not multiply it with mfu twice: mfu is of the step, goodput of the run."},
     Explanation{"interruptions", "run", "run.interruptions.mean", "",
                 "How often the job stopped for an unplanned cause, per run."},
+    Explanation{"first_failure", "run", "run.first_failure_h.mean", "",
+                "Hours until the first unplanned interruption, of the trials that had one."},
+    Explanation{"waits", "run", "run.waits.mean", "",
+                "Recoveries in which no node was free, and how long each of them waited (mean_wait_s)."},
+    Explanation{"lost_s", "run", "", "",
+                "What one event of a cause costs: time until the job trained again, and the work done again."},
+    Explanation{"uncertain_rates", "run", "studies.uncertain_rates.days.p95", "rate ~ rate x Gamma(observed, mean 1)",
+                "The run again with rates as uncertain as the number of events that they were estimated from\n"
+                "(`observed` of a failure class): p5 and p95 of its days hold that and the luck of one run."},
+    Explanation{"difference", "run", "", "difference = value of an alternative - value of the first, trial by trial",
+                "goodput --compare: both meet the same failures, so that luck cancels. ci95_low and ci95_high hold\n"
+                "the mean of the difference."},
     Explanation{"trials", "run", "run.trials", "",
                 "How many runs were drawn. Trial k of a seed meets the same failures under every policy."},
     Explanation{"ledger", "ledger", "run.ledger", "sum of all buckets = 1",

@@ -187,3 +187,33 @@ TEST_CASE("rates and times that the clock cannot carry are refused where they st
         std::string::npos);
   CHECK(error_of_class("repair: 1 year").empty());
 }
+
+TEST_CASE("places, lemons, young nodes, slow and spot classes are read with their keys") {
+  Document document = Document::parse(
+      "classes:\n"
+      "  - {name: row, domain: row, rate: 0.5 /row-year, blast: 0.5, repair: 8 h}\n"
+      "  - {name: slow, domain: node, rate: 1 /day, action: slow, slowdown: 1.3, slowdown_spread: 0.8, "
+      "sensitivity: 0.4}\n"
+      "  - {name: auto, domain: node, rate: 1 /day, action: slow, slowdown: 1.3, sensitivity: auto, evict: "
+      "true}\n"
+      "  - {name: spot, rate: 0.01 /node-hour, action: preempt, notice: 30 s, observed: 12}\n"
+      "  - {name: storage, domain: storage, rate: 1 /month, action: outage}\n"
+      "lemons: {fraction: 0.02}\n"
+      "young: {}\n"
+      "co_occurring: 0.03\n",
+      "f.yaml");
+  FailureModel model = read_failures(document.root());
+  document.finish();
+  CHECK(model.classes[0].blast == 0.5);
+  CHECK(*model.classes[1].sensitivity == 0.4);
+  CHECK(!model.classes[2].sensitivity);
+  CHECK(*model.classes[2].detect == Seconds(kHour));
+  CHECK(model.classes[3].notice == Seconds(30));
+  CHECK(model.classes[3].observed == 12);
+  CHECK(model.lemons.multiplier == 10);
+  CHECK(model.young.factor == 3);
+  CHECK(model.co_occurring == 0.03);
+  set_sensitivity(model, 0.7);
+  CHECK(*model.classes[1].sensitivity == 0.4);
+  CHECK(*model.classes[2].sensitivity == 0.7);
+}

@@ -134,3 +134,51 @@ TEST_CASE("times of recovery are at most a year, each refused where it stands") 
     CHECK(error_of("{" + std::string(key) + ": 365 days}").empty());
   }
 }
+
+TEST_CASE("each state may have a law of its own, and a repair shop its stages") {
+  const RecoverySettings s = settings_of(
+      "{policy: replicated, replication: 3, detect: {mean: 30 s, law: weibull, shape: 0.7}, load: {mean: "
+      "auto, law: gamma, "
+      "shape: 2}, start: 2 min, cold_spares: 4, repair: {crews: 2, retire: 0.01}}");
+  CHECK(s.detect == Seconds(30));
+  CHECK(!s.load);
+  REQUIRE(s.laws[0].has_value());
+  CHECK(s.laws[0]->law == Law::weibull);
+  CHECK(s.laws[static_cast<std::size_t>(RecoveryState::load)]->shape == 2);
+  CHECK(!s.laws[static_cast<std::size_t>(RecoveryState::start)]);
+  CHECK(s.shop.staged);
+  CHECK(s.shop.crews == 2);
+  const RecoveryPlan plan = resolve(s, JobScale{64, 8, 8, 0}, FailureModel{});
+  CHECK(plan.replication == 3);
+  CHECK(plan.replication_pace == 3);  // three replicas compute each part
+  CHECK(plan.fleet().cold == 4);
+  CHECK(error_of("{detect: {mean: 30 s, law: weibull, shape: 0}}")
+            .find("the shape of a weibull law is from 0.1 to 10") != std::string::npos);
+}
+
+TEST_CASE("the law of one state keeps its mean and leaves the others alone") {
+  // Only starting takes time: 100 s on average, exponential; failures 1,000 s of up-time apart.
+  RunInput in = test::simple_run(1, {1, 0, 0}, 100);
+  in.failures.classes = {test::job_failure(EventRate(1e-3))};
+  in.recovery.laws[static_cast<std::size_t>(RecoveryState::start)] = PhaseLaw{Law::exponential, 1};
+  in.window = Seconds(100 * kDay);
+  const RunSummary s = test::trials(in, 40);
+  CHECK(s.ledger[static_cast<std::size_t>(Bucket::restart)] / (100.0 / 1100) == Approx(1).epsilon(0.01));
+}
+
+TEST_CASE("a policy that keeps fewer nodes than are in repair says that the job mostly waits") {
+  FailureModel model;
+  FailureClass failure;
+  failure.rate = {EventRate(2.96e-3 / kDay), "node"};
+  model.classes = {failure};
+  const JobScale scale{2048, 8, 128, 405e9};
+  RecoverySettings s;
+  CHECK(warnings(resolve(s, scale, model), model, scale).empty());
+  s.policy = "wait";
+  const auto said = warnings(resolve(s, scale, model), model, scale);
+  REQUIRE(said.size() == 1);
+  CHECK(said[0] ==
+        "policy wait keeps 0 spare nodes, but 10.2 are in repair on average (one leaves every 4.0 h, a "
+        "repair takes 40.4 "
+        "h): the job mostly waits; 18 spares last 99 % of the time");
+}

@@ -51,9 +51,9 @@ training:
   # optimizer: adamw            # adamw | adamw_8bit | adafactor | shampoo | muon | sgd
   # overlap: {data: true, tensor: false, pipeline: true, expert: false}
 failures: llama3-54-day         # runcast list failures
-checkpoint: {interval: 10 min, mode: async, block: 2 s, persist: 60 s}
-recovery: {policy: hot_spare, spares: 2}   # restart | hot_spare | cold_spare | wait | elastic | in_memory | ...
-economics: {gpu_hour: 3.50 USD, region: us-east, pue: 1.1}
+checkpoint: {interval: 10 min, mode: async, block: 2 s, persist: 60 s}   # interval: a time | auto | young | daly | optimal; tiers: [...]
+recovery: {policy: hot_spare, spares: 2}   # restart | hot_spare | cold_spare | wait | elastic | in_memory | in_process | replicated
+economics: {gpu_hour: 3.50 USD, region: us-east, pue: 1.1}   # and run: {deadline: 60 days, budget: 10 MUSD, diurnal: 0.01}
 )yaml";
 
 }  // namespace

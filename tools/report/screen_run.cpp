@@ -118,6 +118,13 @@ std::string goal_lines(const Json& run) {
   if (const double p = number_of(run, "budget.probability"); std::isfinite(p))
     out += fmt::format("  within {} USD, spares included: {} of the trials\n",
                        number(number_of(run, "budget.usd")), percent(p));
+  if (const double waits = number_of(run, "waits.mean"); waits > 0)
+    out += fmt::format("  waits for a node: {} a run, {} each\n", number(waits, 3),
+                       time_text(number_of(run, "waits.mean_wait_s")));
+  if (const double repairs = number_of(run, "repairs.automatic"); repairs > 0)
+    out += fmt::format("  repairs: {} automatic, {} by people, {} fixed nothing\n", number(repairs, 3),
+                       number(number_of(run, "repairs.manual"), 3),
+                       number(number_of(run, "repairs.false_fixes"), 3));
   if (const Json& warnings = part_of(run, "warnings"); warnings.is_array())
     for (const Json& sentence : warnings) out += "  warning: " + wrapped(plain_text(sentence), 4) + "\n";
   return out;
