@@ -25,9 +25,10 @@ Operator stream(std::string_view name, double bytes, int kernels = 1) {
   return op;
 }
 
-Operator cast(double bytes) {
+Operator cast(double bytes, double transpose) {
   Operator op = stream("cast", bytes);
   op.is_cast = true;
+  op.transpose = Bytes(transpose);
   return op;
 }
 
@@ -61,6 +62,7 @@ struct Linear {
   Gemm shape;  // forward: [T, N] = [T, K] x [K, N], per rank
   Split split = Split::none;
   bool wide = false;
+  bool normalized = false;  // the input leaves a norm
 };
 
 // Writes one layer's lists; knows the sharding of the shape once, so that each part reads like the model.
@@ -88,17 +90,26 @@ class Writer {
 
   void add_linear(const Linear& linear, bool recomputed = false) {
     const std::size_t before = out_.forward.size();
-    if (linear.split == Split::column && sp_)
-      push_forward(
-          communicate("gather input", CommunicationGroup::tensor, Collective::all_gather, full_hidden_));
-    add_cast(linear.shape.m * linear.shape.k, linear.wide);
+    const bool gathers = linear.split == Split::column && sp_;
+    // Transformer Engine casts its part of the sequence and gathers the narrow tensor; others gather 16 bits.
+    const bool narrow = gathers && gathers_narrow(linear);
+    if (narrow) add_input_cast(linear, linear.shape.m / tp_ * linear.shape.k);
+    if (gathers) {
+      push_forward(communicate("gather input", CommunicationGroup::tensor, Collective::all_gather,
+                               gathered_hidden(linear)));
+      out_.forward.back().cuts = static_cast<int>(out_.forward.size() + (narrow || !casts(linear) ? 0 : 1));
+    }
+    if (!narrow) add_input_cast(linear, linear.shape.m * linear.shape.k);
     push_forward(gemm(linear.name, linear.shape, linear.wide));
-    if (linear.split == Split::row && tp_ > 1)
+    if (linear.split == Split::row && tp_ > 1) {
       push_forward(communicate("reduce output", CommunicationGroup::tensor,
                                sp_ ? Collective::reduce_scatter : Collective::all_reduce, full_hidden_));
+      if (sp_) out_.forward.back().cuts = static_cast<int>(out_.forward.size()) - 2;
+    }
     if (recomputed)
-      out_.recompute.insert(out_.recompute.end(), out_.forward.begin() + static_cast<long>(before),
-                            out_.forward.end());
+      append(
+          out_.recompute, {out_.forward.begin() + static_cast<long>(before), out_.forward.end()},
+          [](const Operator&) { return true; }, static_cast<int>(before));
     backward_.push_back(linear_backward(linear));
   }
 
@@ -146,9 +157,20 @@ class Writer {
 
   void push_forward(const Operator& op) { out_.forward.push_back(op); }
 
-  void add_cast(double elements, bool wide) {
-    const double bytes = wide ? 0 : cast_bytes(*s_.training->precision, s_.training->fp8_recipe) * elements;
-    if (bytes > 0) push_forward(cast(bytes));
+  CastTraffic cast_bytes() const { return cast_traffic(*s_.training->precision, s_.training->fp8_recipe); }
+  bool casts(const Linear& linear) const { return !linear.wide && s_.training->precision->narrow; }
+  bool gathers_narrow(const Linear& linear) const {
+    return casts(linear) && s_.profile->narrow_activation_gather;
+  }
+  double gathered_hidden(const Linear& linear) const {
+    return full_hidden_ * (gathers_narrow(linear) ? s_.training->precision->gemm_element / 2 : 1);
+  }
+
+  void add_input_cast(const Linear& linear, double elements) {
+    if (!casts(linear)) return;
+    const CastTraffic traffic = cast_bytes();
+    push_forward(linear.normalized ? cast(traffic.normalized * elements, 0)
+                                   : cast(traffic.plain * elements, traffic.copied * elements));
   }
 
   // Megatron's LinearWithGradAccumulationAndAsyncCommunication: with sequence parallelism the input is gathered
@@ -156,17 +178,25 @@ class Writer {
   OperatorList linear_backward(const Linear& linear) const {
     OperatorList list;
     const Gemm& f = linear.shape;
-    const double cast_size =
-        linear.wide ? 0 : cast_bytes(*s_.training->precision, s_.training->fp8_recipe) * f.m * f.n;
-    if (linear.split == Split::row && sp_)
+    const CastTraffic traffic = cast_bytes();
+    const bool gathers = linear.split == Split::row && sp_, narrow = gathers && gathers_narrow(linear);
+    const double outputs = f.m * f.n;
+    if (casts(linear)) {
+      // What was gathered narrow is transposed afterwards; so is the input that a norm left narrow.
+      const double later = (narrow ? outputs : 0) + (linear.normalized ? f.m * f.k : 0);
+      list.push_back(cast(traffic.plain * (narrow ? outputs / tp_ : outputs),
+                          traffic.copied * (narrow ? 0 : outputs) + traffic.transposed * later));
+    }
+    if (gathers) {
       list.push_back(communicate("gather output gradient", CommunicationGroup::tensor, Collective::all_gather,
-                                 full_hidden_));
-    if (cast_size > 0) list.push_back(cast(cast_size));
+                                 gathered_hidden(linear)));
+      list.back().cuts = static_cast<int>(list.size());
+    }
     const bool column = linear.split == Split::column && tp_ > 1;
     const int input_index = static_cast<int>(list.size()) + (column && sp_ ? 1 : 0);
     if (column && sp_)
       list.push_back(communicate("gather input again", CommunicationGroup::tensor, Collective::all_gather,
-                                 full_hidden_, input_index));
+                                 gathered_hidden(linear), input_index));
     list.push_back(gemm(linear.input_gradient, {f.m, f.k, f.n, f.groups, f.experts}, linear.wide));
     if (column)
       list.push_back(communicate("reduce input gradient", CommunicationGroup::tensor,
@@ -185,9 +215,10 @@ class Writer {
     return list;
   }
 
-  // Copies the operators that `keep` wants; a collective whose GEMM is not among them stands exposed.
+  // Copies the operators that `keep` wants; a collective whose GEMM is not among them stands exposed. Indices of the
+  // part count from `origin`.
   template <class Keep>
-  static void append(OperatorList& list, const OperatorList& part, Keep keep) {
+  static void append(OperatorList& list, const OperatorList& part, Keep keep, int origin = 0) {
     std::vector<int> place(part.size(), -1);
     const std::size_t base = list.size();
     for (std::size_t i = 0; i < part.size(); ++i)
@@ -196,8 +227,8 @@ class Writer {
         list.push_back(part[i]);
       }
     for (std::size_t i = base; i < list.size(); ++i)
-      if (list[i].hides_behind >= 0)
-        list[i].hides_behind = place[static_cast<std::size_t>(list[i].hides_behind)];
+      for (int Operator::*index : {&Operator::hides_behind, &Operator::cuts})
+        if (list[i].*index >= 0) list[i].*index = place[static_cast<std::size_t>(list[i].*index - origin)];
   }
 
   const StepShape& s_;
@@ -227,7 +258,7 @@ void add_projections(Writer& w, const StepShape& s) {
       w.add_linear({"query down", "query down dX", "query down dW", {ts, ql, h}, Split::none, false});
       w.add_linear({"query up", "query up dX", "query up dW", {T, qk, ql}, Split::none, false}, again);
     } else {
-      w.add_linear({"query", "query dX", "query dW", {T, qk, h}, Split::column, false});
+      w.add_linear({"query", "query dX", "query dW", {T, qk, h}, Split::column, false, true});
     }
     w.add_linear({"kv down",
                   "kv down dX",
@@ -248,7 +279,7 @@ void add_projections(Writer& w, const StepShape& s) {
   }
   const double width = w.per_tensor(m.heads * m.head_dim) +
                        2 * local_kv_heads(*s.model, *s.layout) * static_cast<double>(m.head_dim);
-  w.add_linear({"qkv", "qkv dX", "qkv dW", {T, width, h}, Split::column, false});
+  w.add_linear({"qkv", "qkv dX", "qkv dW", {T, width, h}, Split::column, false, true});
   w.add_stream("rotary", 6 * T * width, 2);
 }
 
@@ -306,7 +337,7 @@ void add_dense_mlp(Writer& w, const StepShape& s, std::int64_t ffn) {
   const Model& m = *s.model;
   const double T = w.tokens(), h = static_cast<double>(m.hidden), f = w.per_tensor(ffn);
   const double in = m.mlp_matrices() - 1;
-  w.add_linear({"mlp up", "mlp up dX", "mlp up dW", {T, in * f, h}, Split::column, false},
+  w.add_linear({"mlp up", "mlp up dX", "mlp up dW", {T, in * f, h}, Split::column, false, true},
                recomputes(s, "mlp_up"));
   w.add_stream("activation", 2 * (in + 1) * T * f, 1, recomputes(s, "mlp_activation"));
   w.add_linear({"mlp down", "mlp down dX", "mlp down dW", {T, h, f}, Split::row, false});

@@ -32,12 +32,16 @@ struct Operator {
   AttentionShape attention;      // kind attention_*
   Bytes bytes;                   // stream: HBM traffic; collective: full tensor S
   bool is_cast = false;          // stream: a cast to a narrow format
+  Bytes transpose;               // cast: of the K-major copy, where the GPU's narrow units need one
   bool is_permute = false;       // stream: a gather or scatter of tokens by expert
   int kernels = 1;
   CommunicationGroup group = CommunicationGroup::tensor;  // kind collective
   Collective collective = Collective::all_gather;
   // collective: runs beside this GEMM of the same list (its index); -1 = exposed where it stands.
   int hides_behind = -1;
+  // collective of the tensor group: the GEMM of the same list (its index) that reads what it gathers, or writes what it
+  // reduces, and is cut into pieces to run beside it where tensor-parallel traffic is overlapped; -1 = none.
+  int cuts = -1;
   // Flops counted as the model's work; gemm and attention.
   Flops flops() const;
 };

@@ -44,14 +44,21 @@ FlopRate peak_rate(const GpuSpec& gpu, const Precision& p) {
 
 std::span<const std::string_view> fp8_recipes() { return kRecipes; }
 
-// Read 2 B, write 1 B: 3 B an element, once for the matrix and its transpose fused. The scale of `current`
-// needs one more read of the 16-bit input; `rowwise` casts two layouts with separate unfused kernels.
-double cast_bytes(const Precision& p, std::string_view recipe) {
-  if (!p.narrow) return 0;
-  if (recipe == "current") return 5;
-  if (recipe == "blockwise") return 4;
-  if (recipe == "rowwise") return 12;
-  return 3;
+// What Transformer Engine's kernels read and write for each recipe [its documentation and source, fp8 primer].
+//   delayed    read 2 write 1; norms write narrow with the last step's scale; Hopper adds a transposed copy
+//   current    the scale needs a pass of its own before (read 2), so that no norm can fuse the cast
+//   blockwise  both layouts from the 16-bit tensor: read 2, write 1 + 1
+//   mxfp8      the same, fused into norms, which write the second copy too
+//   nvfp4      both layouts of half a byte, after a pass for the tensor's maximum
+//   rowwise    two unfused casts, each read for scales and read again [torchao], as fitted before on published rows
+CastTraffic cast_traffic(const Precision& p, std::string_view recipe) {
+  if (!p.narrow) return {};
+  if (p.name == "nvfp4") return {5, 5, 0, 0};
+  if (p.name == "mxfp8") return {4, 1, 0, 0};
+  if (recipe == "current") return {5, 5, 1, 2};
+  if (recipe == "blockwise") return {4, 4, 0, 0};
+  if (recipe == "rowwise") return {12, 12, 0, 0};
+  return {3, 0, 1, 2};
 }
 
 }  // namespace runcast

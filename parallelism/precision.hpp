@@ -31,8 +31,16 @@ const Precision& sixteen_bit();                          // bf16: what stays wid
 // Dense peak of this precision on this GPU; 0 when it has no such units.
 FlopRate peak_rate(const GpuSpec&, const Precision&);
 
-// Bytes moved per GEMM input element by the cast (and transpose) kernels of an fp8 recipe; 0 when not narrow.
-double cast_bytes(const Precision&, std::string_view recipe);
+// HBM bytes per element of a GEMM input that its cast to a narrow format moves; all 0 when not narrow.
+struct CastTraffic {
+  double plain = 0;       // a 16-bit tensor becomes narrow by a kernel of its own
+  double normalized = 0;  // the tensor leaves a norm kernel, which may write it narrow at once
+  // The second, K-major copy for the weight gradient on GPUs whose narrow units take no other layout (Hopper):
+  double copied = 0;      // beside a plain cast
+  double transposed = 0;  // later, from the narrow tensor (after a norm, or after a gather)
+};
+// `recipe`: how the scales are found; mxfp8 and nvfp4 are recipes of their own.
+CastTraffic cast_traffic(const Precision&, std::string_view recipe);
 std::span<const std::string_view> fp8_recipes();
 
 }  // namespace runcast

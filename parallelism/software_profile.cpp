@@ -44,7 +44,8 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
   p.overlap_parameters = s.flag("overlap_parameters", p.overlap_parameters);
   p.owner_overhead = s.seconds("owner_overhead", p.owner_overhead);
   p.overlap_tensor = s.flag("overlap_tensor", p.overlap_tensor);
-  p.tensor_exposed = fraction(s, "tensor_exposed", p.tensor_exposed, 1);
+  p.narrow_activation_gather = s.flag("narrow_activation_gather", p.narrow_activation_gather);
+  p.narrow_parameter_gather = s.flag("narrow_parameter_gather", p.narrow_parameter_gather);
   p.context_hidden = fraction(s, "context_hidden", p.context_hidden, 1);
   p.overlap_p2p_flat = s.flag("overlap_p2p_flat", p.overlap_p2p_flat);
   p.overlap_p2p_interleaved = s.flag("overlap_p2p_interleaved", p.overlap_p2p_interleaved);

@@ -34,10 +34,13 @@ struct SoftwareProfile {
   GradientAccumulation accumulation = GradientAccumulation::fused;
   bool overlap_data = true;        // gradient reduction and parameter gather behind compute
   bool overlap_parameters = true;  // parameter gather behind the next forward
-  Seconds owner_overhead{0};     // parameters broadcast owner after owner: fixed time of each; 0 = all-gather
-  bool overlap_tensor = false;   // user buffers, async TP
-  double tensor_exposed = 0.35;  // share of tensor-parallel time that stays exposed when overlapped
-  double context_hidden = 0.7;   // share of attention time that can hide ring context exchange
+  Seconds owner_overhead{0};    // parameters broadcast owner after owner: fixed time of each; 0 = all-gather
+  bool overlap_tensor = false;  // user buffers, async TP
+  // With a narrow format, activations are gathered over the tensor group, and parameters over the data-parallel
+  // group, in that format (Transformer Engine casts before it gathers; fp8 primary weights).
+  bool narrow_activation_gather = false;
+  bool narrow_parameter_gather = false;
+  double context_hidden = 0.7;    // share of attention time that can hide ring context exchange
   bool overlap_p2p_flat = false;  // p2p behind compute without interleaving
   bool overlap_p2p_interleaved = true;
   double bucket_parameters = 40e6;   // least parameters of a data-parallel bucket

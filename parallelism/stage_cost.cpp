@@ -87,7 +87,9 @@ class Pricer {
       case OperatorKind::attention_backward:
         return attention_backward_time(gpu_, attention, op.attention, wide());
       case OperatorKind::stream:
-        return stream_time(gpu_, op.bytes * traffic(op), op.kernels);
+        return stream_time(
+            gpu_, (op.bytes + (gpu_.narrow_needs_transpose() ? op.transpose : Bytes(0))) * traffic(op),
+            op.kernels);
       case OperatorKind::collective:
         break;
     }
@@ -125,16 +127,39 @@ class Pricer {
     Seconds hidden(0);
     if (op.hides_behind >= 0) {
       hidden = std::min(time, kernel[static_cast<std::size_t>(op.hides_behind)]);
-    } else if (op.group == CommunicationGroup::tensor && s_.training->overlap.tensor) {
-      hidden = time * (1 - s_.profile->tensor_exposed);
+    } else if (op.cuts >= 0 && s_.training->overlap.tensor) {
+      hidden = overlap_by_pieces(op, list, kernel, time, pass);
     } else if (op.group == CommunicationGroup::context && s_.layout->context_method == "ring") {
       hidden = std::min(time, attention_time(list, kernel) * s_.profile->context_hidden);
     }
     const Seconds exposed = time - hidden;
-    pass.cost.compute += hidden * (gpu_.kernels.overlap_slowdown * link_share(groups_[op.group]));
+    // A ring exchange is made by copy engines, which take no SMs from the GEMM [Transformer Engine, userbuffers].
+    const bool by_copies = op.cuts >= 0 && op.collective == Collective::all_gather;
+    if (!by_copies)
+      pass.cost.compute += hidden * (gpu_.kernels.overlap_slowdown * link_share(groups_[op.group]));
     part_of(pass.cost, op.group) += exposed;
     record(pass.communication, {op.group, op.collective, 1, op.bytes, time, exposed}, 1);
   }
+
+  // Tensor-parallel traffic beside its own GEMM, cut along the tokens [Transformer Engine userbuffers; async TP].
+  //   all-gather       ring exchange: a rank begins with its own shard, and each next shard arrives during the
+  //                    product of the one before: only what outlasts (t - 1)/t of the product is exposed
+  //   reduce-scatter   pipelined in kPipelineSplits pieces: the last piece is exposed, and what outlasts the others
+  // The pieces run in several streams and share their waves; what they lose in tiles is added to the compute.
+  Seconds overlap_by_pieces(const Operator& op, const OperatorList& list, const std::vector<Seconds>& kernel,
+                            Seconds time, StagePass& pass) const {
+    const auto place = static_cast<std::size_t>(op.cuts);
+    const bool gather = op.collective == Collective::all_gather;
+    const double pieces = gather ? groups_[op.group].ranks : kPipelineSplits;
+    Operator cut = list[place];
+    cut.gemm.m /= pieces;
+    cut.gemm.groups *= pieces;
+    const Seconds product = std::max(kernel[place], kernel_time(cut));
+    pass.cost.compute += product - kernel[place];
+    const double beside = (pieces - 1) / pieces;
+    return std::min(time * (gather ? 1 : beside), product * beside);
+  }
+  static constexpr double kPipelineSplits = 4;  // [Megatron-Bridge comm_overlap.py: num_splits 4]
 
   static Seconds attention_time(const OperatorList& list, const std::vector<Seconds>& kernel) {
     Seconds sum(0);
@@ -308,14 +333,13 @@ void add_sharding(StageCost& stage, const StepShape& s, const Network& network, 
   const RankParameters share = layer_rank_parameters(*s.model, *s.layout, moe);
   const SoftwareProfile& profile = *s.profile;
   const Seconds launch = profile.collective_launch;
+  const double width = gather_bytes(profile, *s.training->precision);
   const Bytes dense(share.dense * profile.reduce_bytes), expert(share.expert * profile.reduce_bytes);
-  const Bytes reduced = dense + expert, gathered((share.dense + share.expert) * profile.gather_bytes);
-  Seconds gather =
-      parameter_gather(network, profile, Bytes(share.dense * profile.gather_bytes), groups.shard);
+  const Bytes reduced = dense + expert, gathered((share.dense + share.expert) * width);
+  Seconds gather = parameter_gather(network, profile, Bytes(share.dense * width), groups.shard);
   Seconds reduce = network.collective(Collective::reduce_scatter, dense, groups.shard, launch).time;
   if (share.expert > 0) {  // experts are sharded over their own replicas
-    gather +=
-        parameter_gather(network, profile, Bytes(share.expert * profile.gather_bytes), groups.expert_data);
+    gather += parameter_gather(network, profile, Bytes(share.expert * width), groups.expert_data);
     reduce += network.collective(Collective::reduce_scatter, expert, groups.expert_data, launch).time;
   }
   if (groups.copies.ranks > 1)
@@ -357,6 +381,10 @@ void shard_table(StageCost& stage, const StepShape& s, const Network& network, c
 }
 
 }  // namespace
+
+double gather_bytes(const SoftwareProfile& profile, const Precision& precision) {
+  return profile.narrow_parameter_gather && precision.narrow ? precision.gemm_element : profile.gather_bytes;
+}
 
 Seconds parameter_gather(const Network& network, const SoftwareProfile& profile, Bytes size,
                          const GroupLinks& group) {

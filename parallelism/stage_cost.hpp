@@ -71,6 +71,8 @@ double link_share(const GroupLinks&);
 
 // Time to bring a sharded tensor to all ranks of its group: an all-gather, and what its owners add where each
 // broadcasts its own share after the others (SoftwareProfile::owner_overhead).
+// Bytes of a parameter on the wire of a gather.
+double gather_bytes(const SoftwareProfile&, const Precision&);
 Seconds parameter_gather(const Network&, const SoftwareProfile&, Bytes size, const GroupLinks&);
 
 // [global stage] of the schedule, in the order of ScheduleSpec::stage_layers.

@@ -188,7 +188,7 @@ void StepWork::prepare_data() {
       within_clock(bucket * state.buckets, slots_);
       state.reduce = to_clock(bucket) * state.buckets;
       if (!sharded) continue;
-      const double width = in_.profile->gather_bytes;
+      const double width = gather_bytes(*in_.profile, *in_.training->precision);
       Seconds gather = parameter_gather(*in_.network, *in_.profile, Bytes(held.dense * width), groups_.shard);
       if (held.expert > 0)
         gather +=
@@ -209,7 +209,7 @@ void StepWork::schedule_gathers() {
       now += state.gather;
       state.gathered = now;
       streams_[r].gather.add(state.gather, state.buckets,
-                             Bytes(state.parameters * in_.profile->gather_bytes));
+                             Bytes(state.parameters * gather_bytes(*in_.profile, *in_.training->precision)));
     }
     if (!in_.training->overlap.data || !in_.profile->overlap_parameters)
       for (StageState& state : per_stage_[r]) state.first_bucket = state.gathered = now;

@@ -101,8 +101,6 @@ const Fields kStepOverhead = {
     {"step_overhead", [](Scenario& s) -> double& { return s.software.step_overhead.value; }, "ms", 1e-3}};
 const Fields kElementwise = {
     {"elementwise_factor", [](Scenario& s) -> double& { return s.software.elementwise_factor; }}};
-const Fields kTensorExposed = {
-    {"tensor_exposed", [](Scenario& s) -> double& { return s.software.tensor_exposed; }}};
 const Fields kContextHidden = {
     {"context_hidden", [](Scenario& s) -> double& { return s.software.context_hidden; }}};
 const Fields kHostBackward = {
@@ -142,7 +140,7 @@ const std::vector<Constant> kConstants = {
     {"ampere.attention_triton",         kOfWide,  kGpus,     kAmpere,         kTriton,        0.1,   0.9,  0.2,  true},
     {"hopper.attention_flash2",         kOfWide,  kGpus,     kHopper,         kFlash2,        0.1,   0.9,  0.15, false},
     {"hopper.attention_cudnn8",         kOfWide,  kGpus,     kHopper,         kCudnn8,        0.1,   0.9,  0.15, true},
-    {"hopper.attention_cudnn",          kOfWide,  kGpus,     kHopper,         kCudnn,         0.1,   0.9,  0.15, true},
+    {"hopper.attention_cudnn",          kOfWide,  kGpus,     kHopper,         kCudnn,         0.1,   0.9,  0.06, true},
     {"hopper.attention_triton",         kOfWide,  kGpus,     kHopper,         kTriton,        0.05,  0.9,  0.2,  true},
     {"blackwell.attention_cudnn",       kOfWide,  kGpus,     kBlackwell,      kCudnn,         0.1,   0.9,  0.15, true},
     {"nvidia.attention_half_sequence",  "sequence of half the attention rate", kGpus, kNvidia, kHalfSequence, 50, 4000, 0.3, false},
@@ -157,7 +155,7 @@ const std::vector<Constant> kConstants = {
     {"nvidia.permute_traffic",          "traffic of permutations over their bytes", kGpus, kNvidia, kPermute, 0.3, 12, 0.3, true},
     {"hopper.exchange",                 "all-to-all over NVLink, of ring bandwidth", kGpus, kHopper, kExchange, 0.1, 1, 0.2, true},
     {"blackwell.exchange",              "all-to-all over NVLink, of ring bandwidth", kGpus, kBlackwell, kExchange, 0.1, 1, 0.2, true},
-    {"nvidia.overlap_slowdown",         "compute slowed beside a collective", kGpus, kNvidia, kSlowdown, 0.01, 0.8, 0.3, true},
+    {"hopper.overlap_slowdown",         "compute slowed beside a collective", kGpus, kHopper, kSlowdown, 0.01, 1, 0.3, true},
     {"ampere.scale_up",                 kRing,    kNodes,    kAmpereNodes,    kScaleUp,       0.4,   1,    0.05, false},
     {"hopper.scale_up",                 kRing,    kNodes,    kHopperNodes,    kScaleUp,       0.4,   1,    0.05, false},
     {"blackwell.scale_up",              kRing,    kNodes,    kBlackwellNodes, kScaleUp,       0.4,   1,    0.05, false},
@@ -181,7 +179,6 @@ const std::vector<Constant> kConstants = {
     {"eager.elementwise",               kTraffic, kSoftware, kEager,          kElementwise,   0.5,   4,    0.2,  true},
     {"jax.elementwise",                 kTraffic, kSoftware, kCompiledJax,    kElementwise,   0.5,   4,    0.2,  true},
     {"internevo.elementwise",           kTraffic, kSoftware, kInternEvo,      kElementwise,   0.5,   4,    0.2,  true},
-    {"software.tensor_exposed",         "exposed share of overlapped tensor-parallel traffic", kSoftware, kAll, kTensorExposed, 0.02, 1, 0.3, true},
     {"software.context_hidden",         "share of attention that hides ring exchange", kSoftware, kAll, kContextHidden, 0.1, 1, 0.2, false},
     {"software.host_backward",          "backward issue time over forward's", kSoftware, kAll, kHostBackward, 0.5, 4, 0.15, false},
     {"software.jitter",                 "growth of a step with each doubling of the job", kSoftware, kAll, kJitter, 0.0005, 0.05, 0.4, false},

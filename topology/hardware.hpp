@@ -48,6 +48,10 @@ struct GpuSpec {
   Watts tdp, idle_power;
   Dollars price_low, price_high;  // on demand, per GPU-hour; 0 = not sourced
   KernelConstants kernels;
+
+  // fp8 matrix units of Hopper take K-major operands only, so that weight gradients need transposed copies;
+  // Blackwell's take all layouts [Transformer Engine, fp8 primer].
+  bool narrow_needs_transpose() const { return architecture == "hopper"; }
 };
 
 // One class of link. `bandwidth` is nominal, per direction and per GPU (scale-up) or per port (NIC).

@@ -108,17 +108,81 @@ TEST_CASE("forward collectives of a tensor group are exposed, half of backward's
   CHECK(value(stage.backward.cost.tensor) == doctest::Approx(exposed).epsilon(1e-12));
 }
 
-TEST_CASE("tensor overlap leaves the profile's share exposed and slows the products beside it") {
+TEST_CASE(
+    "overlapped, a gather leaves what outlasts 7 of its product's 8 pieces, a reduction the last of 4") {
   StepCase c = tensor_case();
-  const StageCost plain = costs_of(c).at(0);
+  c.model.layers = 1;
   c.training.overlap.tensor = true;
-  c.profile.tensor_exposed = 0.25;
-  const StageCost overlapped = costs_of(c).at(0);
-  const double hidden = 0.75 * value(plain.forward.cost.tensor);
-  CHECK(value(overlapped.forward.cost.tensor) ==
-        doctest::Approx(0.25 * value(plain.forward.cost.tensor)).epsilon(1e-12));
-  CHECK(value(overlapped.forward.cost.compute - plain.forward.cost.compute) ==
-        doctest::Approx(hidden * c.node.gpu.kernels.overlap_slowdown).epsilon(1e-9));
+  const Fabric built(c.node, c.nodes(), c.fabric);
+  const Network network(built, packed_placement(c.layout.world()));
+  const GroupTable groups = GroupTable::of(network, c.layout, c.training.sharding);
+  const auto collective = [&](Collective kind) {  // of [8192, 4096] in 16 bits
+    return value(
+        network.collective(kind, Bytes(2 * 8192.0 * 4096), groups.tensor, c.profile.collective_launch).time);
+  };
+  const double gather = collective(Collective::all_gather), reduce = collective(Collective::reduce_scatter);
+  // A product cut along the tokens runs its pieces in several streams: they share waves.
+  const auto cut = [&](double n, double k, double pieces) {
+    const GpuSpec& gpu = c.node.gpu;
+    return std::max(value(gemm_time(gpu, *c.training.precision, {8192 / pieces, n, k, pieces}, false)),
+                    value(gemm_time(gpu, *c.training.precision, {8192, n, k}, false)));
+  };
+  double exposed = reduce;  // the embedding's, which has no product
+  for (const double n :
+       {48 * 128 / 8.0, 2 * 14336 / 8.0, 128256 / 8.0})  // qkv, up and head read what is gathered
+    exposed += std::max(0.0, gather - 7.0 / 8 * cut(n, 4096, 8));
+  for (const double k : {4096 / 8.0, 14336 / 8.0})  // projection and down write what is reduced
+    exposed += std::max(reduce / 4, reduce - 3.0 / 4 * cut(4096, k, 4));
+  CHECK(value(costs_of(c).at(0).forward.cost.tensor) == doctest::Approx(exposed).epsilon(1e-9));
+}
+
+TEST_CASE("a ring exchange by copies leaves compute alone, a pipelined reduction slows it") {
+  // Without contention only the cut products' tiles cost: the compute of a whole rises by what slowdown takes of the
+  // hidden reductions, and by nothing for the hidden gathers.
+  StepCase c = tensor_case();
+  c.training.overlap.tensor = true;
+  const StageCost contended = costs_of(c).at(0);
+  const double slowdown = c.node.gpu.kernels.overlap_slowdown;
+  c.node.gpu.kernels.overlap_slowdown = 0;
+  const StageCost free = costs_of(c).at(0);
+  double hidden_reductions = 0;
+  for (const CommunicationUse& use : free.forward.communication)
+    if (use.collective == Collective::reduce_scatter) hidden_reductions += value(use.time - use.exposed);
+  CHECK(hidden_reductions > 0);
+  CHECK(value(contended.forward.cost.compute - free.forward.cost.compute) ==
+        doctest::Approx(slowdown * hidden_reductions).epsilon(1e-9));
+}
+
+TEST_CASE("fp8 halves what a Transformer Engine profile gathers over the tensor group, not what it reduces") {
+  StepCase c = tensor_case();
+  c.training.precision = find_precision("fp8");
+  const auto bytes = [&](Collective kind) {
+    double sum = 0;
+    for (const CommunicationUse& use : costs_of(c).at(0).backward.communication)
+      if (use.collective == kind) sum += use.bytes.value;
+    return sum;
+  };
+  c.profile.narrow_activation_gather = false;
+  const double wide = bytes(Collective::all_gather), reduced = bytes(Collective::reduce_scatter);
+  c.profile.narrow_activation_gather = true;
+  // 32 layers x 4 gathers in fp8; the head's and the embedding's stay in 16 bits: (128 / 2 + 2) / 130.
+  CHECK(bytes(Collective::all_gather) == doctest::Approx(wide * 66 / 130).epsilon(1e-12));
+  CHECK(bytes(Collective::reduce_scatter) == reduced);
+}
+
+TEST_CASE("Hopper transposes what a norm or a gather left in fp8, Blackwell reads any layout") {
+  StepCase c;
+  c.profile.host_per_layer = Seconds(0);
+  c.training.precision = find_precision("fp8");
+  const double hopper = value(costs_of(c).at(0).backward.cost.compute);
+  c.node.gpu.architecture = "blackwell";
+  const double any = value(costs_of(c).at(0).backward.cost.compute);
+  // Per layer and token: dY of qkv 6144, projection 4096, up 28672 and down 4096 get 1 B more beside their casts, the
+  // inputs of qkv and up (4096 each) 2 B.
+  const GpuSpec& gpu = c.node.gpu;
+  const double bytes = 32 * 8192.0 * (6144 + 4096 + 28672 + 4096 + 2 * 2 * 4096);
+  CHECK(hopper - any ==
+        doctest::Approx(value(stream_time(gpu, Bytes(bytes * gpu.kernels.cast_traffic), 0))).epsilon(1e-9));
 }
 
 TEST_CASE("a ring hides the exchange of keys and values behind attention, an all-gather does not") {
