@@ -30,8 +30,9 @@ double tiled_flops(const GpuSpec& gpu, const Gemm& g, const Tile& tile, double k
 
 // Rate of the attention kernel against its best, by head size: 64-wide heads leave the tensor cores half fed, and
 // unequal widths of keys and values (MLA) fit no kernel's tiles.
-double head_size_factor(AttentionKernel kernel, const AttentionShape& s) {
-  if (s.qk_dim != s.v_dim) return 0.84;  // [SimuMax cuDNN tables: A100 .85, B200 .83]
+double head_size_factor(AttentionKernel kernel, const AttentionShape& s, bool backward) {
+  if (s.qk_dim != s.v_dim)
+    return backward ? 0.79 : 0.86;  // [fit on SimuMax's cuDNN tables, A100 and B200, 88 points]
   // [flash-attention figures, A100 and H100: 64 against 128 is .88 for FA2, .68-.72 for FA3 and cuDNN]
   const double at_64 = kernel == AttentionKernel::cudnn || kernel == AttentionKernel::cudnn8 ? 0.72 : 0.88;
   return at_64 + (1 - at_64) * std::clamp((s.qk_dim - 64) / 64, 0.0, 1.0);
@@ -53,19 +54,12 @@ double kernel_fraction(const KernelConstants& k, AttentionKernel kernel) {
   return 1;
 }
 
-// Blocks of 128 queries a head are dealt to the SMs; a causal kernel's last block is twice the mean one, so that
-// about one block a SM is lost at the end [w/(w+1) fits the A100 and B200 tables better than whole waves].
-double wave_fill(const GpuSpec& gpu, const AttentionShape& shape) {
-  const double waves = std::ceil(shape.tokens / 128) * shape.heads / gpu.sms;
-  return waves / (waves + 1);
-}
-
 FlopRate attention_rate(const GpuSpec& gpu, AttentionKernel kernel, const AttentionShape& s,
-                        const Precision& wide) {
+                        const Precision& wide, bool backward) {
   const KernelConstants& k = gpu.kernels;
   const double sequence = s.sequence / (s.sequence + k.attention_half_sequence);
-  return peak_rate(gpu, wide) * (kernel_fraction(k, kernel) * sequence * head_size_factor(kernel, s) *
-                                 wave_fill(gpu, s) * k.power_factor);
+  return peak_rate(gpu, wide) *
+         (kernel_fraction(k, kernel) * sequence * head_size_factor(kernel, s, backward) * k.power_factor);
 }
 
 // Bytes a score of unfused attention: fp16 scores written and read by scale, mask, softmax, dropout and the two
@@ -106,16 +100,23 @@ Seconds gemm_time(const GpuSpec& gpu, const Precision& p, const Gemm& g, bool ac
   return time;
 }
 
+Seconds burst_time(const GpuSpec& gpu, Seconds sustained) {
+  const KernelConstants& k = gpu.kernels;
+  const double ratio = sustained / k.burst_length;
+  return sustained / (1 + (k.burst_clock - 1) / (1 + ratio * ratio));
+}
+
 Seconds attention_forward_time(const GpuSpec& gpu, AttentionKernel kernel, const AttentionShape& s,
                                const Precision& wide) {
   if (kernel == AttentionKernel::standard) return standard_attention(gpu, s, wide, 2, kScoreForwardBytes);
-  return s.forward_flops() / attention_rate(gpu, kernel, s, wide) + gpu.kernels.kernel_overhead;
+  return s.forward_flops() / attention_rate(gpu, kernel, s, wide, false) + gpu.kernels.kernel_overhead;
 }
 
 Seconds attention_backward_time(const GpuSpec& gpu, AttentionKernel kernel, const AttentionShape& s,
                                 const Precision& wide) {
   if (kernel == AttentionKernel::standard) return standard_attention(gpu, s, wide, 4, kScoreBackwardBytes);
-  return 2.5 * s.forward_flops() / (attention_rate(gpu, kernel, s, wide) * gpu.kernels.attention_backward) +
+  return 2.5 * s.forward_flops() /
+             (attention_rate(gpu, kernel, s, wide, true) * gpu.kernels.attention_backward) +
          gpu.kernels.kernel_overhead;
 }
 

@@ -2,7 +2,7 @@
 //   GEMM       waves x SMs x 2 tm tn (K + K0) / (peak x g x quality), the least over a few tile shapes; never under
 //              bytes / HBM bandwidth. K0 is the fixed prologue and epilogue of a tile. On 183 measured A100 shapes
 //              this form errs by 4.0 % (SimuMax tables, see docs in scenarios/library/hardware/gpus).
-//   attention  causal FLOPs at half; rate = peak x a x s/(s + s0) x f(head size) x wave fill
+//   attention  causal FLOPs at half; rate = peak x a x s/(s + s0) x f(head size), and a fixed start-up
 //   stream     bytes / (HBM bandwidth x efficiency) + a fixed start-up
 // Leaves out: L2 residency, sparsity, autotuning failures.
 #pragma once
@@ -23,6 +23,10 @@ struct Gemm {
 
 // `accumulate`: the output is added into an fp32 buffer (weight gradients): 8 B an element of extra traffic.
 Seconds gemm_time(const GpuSpec&, const Precision&, const Gemm&, bool accumulate);
+
+// What a benchmark of a kernel that takes `sustained` in a step shows: kernels too short to draw the board's full power
+// run above the sustained clock (KernelConstants::burst_clock).
+Seconds burst_time(const GpuSpec&, Seconds sustained);
 
 struct AttentionShape {
   double tokens = 0;    // query tokens of this rank (micro-batch included)

@@ -31,6 +31,7 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
   p.elementwise_factor = fraction(s, "elementwise_factor", p.elementwise_factor, 10);
   p.host_per_layer = s.seconds("host_per_layer", p.host_per_layer);
   p.host_per_moe_layer = s.seconds("host_per_moe_layer", p.host_per_moe_layer);
+  p.host_share_on_device = fraction(s, "host_share_on_device", p.host_share_on_device, 1);
   p.host_backward = fraction(s, "host_backward", p.host_backward, 10);
   p.step_overhead = s.seconds("step_overhead", p.step_overhead);
   p.jitter = fraction(s, "jitter", p.jitter, 1);

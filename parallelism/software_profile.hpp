@@ -25,6 +25,7 @@ struct SoftwareProfile {
   double elementwise_factor = 1.0;     // HBM traffic of unfused against fused elementwise kernels
   Seconds host_per_layer{200e-6};      // CPU time to issue one layer's forward pass
   Seconds host_per_moe_layer{4.2e-3};  // CPU time to route, permute and issue one expert layer's forward pass
+  double host_share_on_device = 0.6;   // of that, where the dispatcher keeps token counts on the device
   double host_backward = 1.5;          // backward issue time over forward's
   Seconds step_overhead{30e-3};        // per step: data, logging, loss scaling, scheduler
   double jitter = 0.006;               // relative step growth per doubling of the job beyond 8 GPUs

@@ -59,7 +59,8 @@ class Pricer {
   Bandwidth host_link() const { return network_.fabric().node().host_link; }
   Seconds host_time(double factor) const { return s_.profile->host_per_layer * (graph_share() * factor); }
   Seconds moe_host_time(double factor) const {
-    return s_.profile->host_per_moe_layer * (graph_share() * factor);
+    const double waits = s_.training->dispatch_on_device ? s_.profile->host_share_on_device : 1;
+    return s_.profile->host_per_moe_layer * (graph_share() * waits * factor);
   }
 
  private:

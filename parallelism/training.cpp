@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 5> kShardings = {"none", "zero1", "zero2"
 constexpr std::array<std::string_view, 2> kAttention = {"flash", "standard"};
 constexpr std::array<std::string_view, 3> kRecomputes = {"none", "selective", "full"};
 constexpr std::array<std::string_view, 3> kGraphs = {"none", "partial", "full"};
-constexpr std::array<std::string_view, 2> kDispatchers = {"alltoall", "deepep"};
+constexpr std::array<std::string_view, 3> kDispatchers = {"alltoall", "deepep", "hybridep"};
 constexpr std::array<std::string_view, 2> kFormats = {"bf16", "fp8"};
 constexpr std::array<std::string_view, 2> kStorages = {"bf16", "narrow"};
 constexpr std::array<std::string_view, 3> kOffloads = {"none", "optimizer", "activations"};
@@ -229,7 +229,9 @@ TrainingSpec read_training(Section s, const SoftwareProfile& profile, const Mode
   t.sharding = read_sharding(s, profile);
   t.optimizer = s.choice("optimizer", kOptimizers, "adamw");
   t.cuda_graphs = s.choice("cuda_graphs", kGraphs, "none");
-  t.deduplicate_tokens = s.choice("expert_dispatcher", kDispatchers, "alltoall") == "deepep";
+  const std::string dispatcher = s.choice("expert_dispatcher", kDispatchers, "alltoall");
+  t.deduplicate_tokens = dispatcher != "alltoall";
+  t.dispatch_on_device = dispatcher == "hybridep";
   t.narrow_dispatch = s.choice("dispatch_precision", kFormats, "bf16") == "fp8";
   t.narrow_storage = s.choice("activation_storage", kStorages, "bf16") == "narrow";
   t.offload = read_offload(s);

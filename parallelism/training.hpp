@@ -70,6 +70,7 @@ struct TrainingSpec {
   std::string cuda_graphs = "none";  // none | partial | full
   bool deduplicate_tokens =
       false;  // expert dispatcher sends a token once per rank and domain (DeepEP, HybridEP)
+  bool dispatch_on_device = false;  // the host never waits for the experts' token counts (HybridEP)
   // Element of a token on its way to its expert, forwards, and of its gradient: 2 B, or 1 B and scales in fp8. The
   // way back is 16 bit always (DeepSeek-V3 2024, sec. 3.3.2).
   bool narrow_dispatch = false;

@@ -276,7 +276,9 @@ CalibrationStudy gemm_study(std::string_view csv, const std::string& file, const
     if (g.shape.groups > 1) row.id += fmt::format(", {:g} groups", g.shape.groups);
     row.scenario = scenario;
     row.measured = g.time;
-    row.predict = [g](const Scenario& s) { return gemm_time(s.node.gpu, *g.precision, g.shape, false); };
+    row.predict = [g](const Scenario& s) {
+      return burst_time(s.node.gpu, gemm_time(s.node.gpu, *g.precision, g.shape, false));
+    };
     measured.push_back(std::move(row));
   }
   const std::string_view entry = library.get(kGpus, gpu, "GPU", "--gpu").name;

@@ -78,6 +78,8 @@ const Fields kExchange = {
 const Fields kHostPerMoeLayer = {{"host_per_moe_layer",
                                   [](Scenario& s) -> double& { return s.software.host_per_moe_layer.value; },
                                   "us", 1e-6}};
+const Fields kOnDevice = {
+    {"host_share_on_device", [](Scenario& s) -> double& { return s.software.host_share_on_device; }}};
 const Fields kTriton = {
     {"kernels.attention_triton", [](Scenario& s) -> double& { return kernels(s).attention_triton; }}};
 const Fields kHalfSequence = {{"kernels.attention_half_sequence",
@@ -155,13 +157,14 @@ const std::vector<Constant> kConstants = {
     {"nvidia.permute_traffic",          "traffic of permutations over their bytes", kGpus, kNvidia, kPermute, 0.3, 12, 0.3, true},
     {"hopper.exchange",                 "all-to-all over NVLink, of ring bandwidth", kGpus, kHopper, kExchange, 0.1, 1, 0.2, true},
     {"blackwell.exchange",              "all-to-all over NVLink, of ring bandwidth", kGpus, kBlackwell, kExchange, 0.1, 1, 0.2, true},
-    {"hopper.overlap_slowdown",         "compute slowed beside a collective", kGpus, kHopper, kSlowdown, 0.01, 1, 0.3, true},
+    {"nvidia.overlap_slowdown",         "compute slowed beside a collective", kGpus, kNvidia, kSlowdown, 0.01, 1, 0.3, true},
     {"ampere.scale_up",                 kRing,    kNodes,    kAmpereNodes,    kScaleUp,       0.4,   1,    0.05, false},
     {"hopper.scale_up",                 kRing,    kNodes,    kHopperNodes,    kScaleUp,       0.4,   1,    0.05, false},
     {"blackwell.scale_up",              kRing,    kNodes,    kBlackwellNodes, kScaleUp,       0.4,   1,    0.05, false},
     {"hdr.routing_efficiency",          "network under load, of a NIC alone", kFabrics, kHdr, kRouting, 0.2, 1, 0.1, true},
     {"ndr.routing_efficiency",          "network under load, of a NIC alone", kFabrics, kNdr, kRouting, 0.2, 1, 0.1, true},
     {"megatron.host_per_moe_layer",     "host time of an expert layer's forward pass", kSoftware, kMegatron, kHostPerMoeLayer, 50e-6, 20e-3, 0.4, true},
+    {"megatron.host_share_on_device",   "host time of an expert layer without waiting for counts", kSoftware, kMegatron, kOnDevice, 0.1, 1, 0.3, true},
     {"megatron.host_per_layer",         kIssue,   kSoftware, kMegatron,       kHostPerLayer,  10e-6, 5e-3, 0.3,  false},
     {"megatron-2021.host_per_layer",    kIssue,   kSoftware, kMegatron2021,   kHostPerLayer,  10e-6, 5e-3, 0.3,  false},
     {"megatron-deepspeed.host_per_layer", kIssue, kSoftware, kMegatronDeepSpeed, kHostPerLayer, 10e-6, 5e-3, 0.3, false},

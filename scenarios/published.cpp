@@ -312,7 +312,9 @@ class Writer {
         assume("token dropping saves the host what partial CUDA graphs save");
       const bool unstated = row_.moe_dispatcher.empty();
       const bool once = unstated ? software_.profile == "automodel" : row_.moe_dispatcher != "alltoall";
-      line("  expert_dispatcher: {}", once ? "deepep" : "alltoall");
+      line("  expert_dispatcher: {}", row_.moe_dispatcher == "hybridep" ? "hybridep"
+                                      : once                            ? "deepep"
+                                                                        : "alltoall");
       if (unstated) assume("the expert dispatcher is not stated; the software's usual one");
     }
   }

@@ -35,7 +35,10 @@ struct KernelConstants {
   double permute_traffic = 2.1;       // likewise for gathering and scattering tokens by expert
   double exchange_efficiency = 0.74;  // all-to-all over the scale-up link, of what rings reach there
   double overlap_slowdown = 0.18;     // of compute while a collective runs on the same GPU at NVLink speed
-  double power_factor = 1.0;          // clock under the board's power limit, against the reference board
+  double burst_clock =
+      1.0;  // clock of a kernel run for a moment, over the one that the board's power sustains
+  Seconds burst_length{300e-6};  // kernel time at which half of that is gone
+  double power_factor = 1.0;     // clock under the board's power limit, against the reference board
 };
 
 struct GpuSpec {
