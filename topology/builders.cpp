@@ -40,7 +40,10 @@ void build_star(Graph& graph, std::string_view switch_name) {
     const std::string name =
         per_node ? numbered("node", domain) + "." + std::string(switch_name) : numbered(switch_name, domain);
     const VertexId crossbar = graph.add_vertex(VertexKind::scale_up_switch, name);
-    for (int gpu = first; gpu < end; ++gpu) graph.connect(VertexId(gpu), crossbar, link);
+    for (int gpu = first; gpu < end; ++gpu) {
+      graph.clos.gpu_to_switch.push_back(graph.next_link());
+      graph.connect(VertexId(gpu), crossbar, link);
+    }
   });
 }
 
@@ -107,13 +110,18 @@ void build_torus(Graph& graph) {
 void build_nics(Graph& graph) {
   const int gpus = graph.node.gpus, nics = graph.node.nics;
   const LinkSpec pcie{"PCIe", std::max(graph.node.host_link, graph.node.nic.bandwidth), Seconds(0), 1.0};
+  graph.clos.gpu_to_nic.assign(static_cast<std::size_t>(graph.gpus()), -1);
   for (int node = 0; node < graph.nodes; ++node)
     for (int nic = 0; nic < nics; ++nic) {
       const VertexId vertex =
           graph.add_vertex(VertexKind::nic, numbered("node", node) + numbered(".nic", nic));
       graph.nics.push_back(vertex);
       const int first = nic * gpus / nics, last = std::max(first, (nic + 1) * gpus / nics - 1);
-      for (int gpu = first; gpu <= last; ++gpu) graph.connect(VertexId(node * gpus + gpu), vertex, pcie);
+      for (int gpu = first; gpu <= last; ++gpu) {
+        std::int32_t& nearest = graph.clos.gpu_to_nic[static_cast<std::size_t>(node * gpus + gpu)];
+        if (nearest < 0) nearest = graph.next_link();
+        graph.connect(VertexId(node * gpus + gpu), vertex, pcie);
+      }
     }
 }
 
@@ -140,10 +148,13 @@ std::vector<SwitchGroup> build_leaves(Graph& graph, const TierSpec& tier) {
     const int first = group * tier.nodes;
     const int end = tier.nodes == 0 ? graph.nodes : std::min(graph.nodes, first + tier.nodes);
     for (int node = first; node < end; ++node)
-      for (int nic = 0; nic < graph.node.nics; ++nic)
+      for (int nic = 0; nic < graph.node.nics; ++nic) {
+        graph.clos.nic_to_leaf.push_back(graph.next_link());
         graph.connect(graph.nics[static_cast<std::size_t>(node * graph.node.nics + nic)],
                       made.switches[static_cast<std::size_t>(nic % rails)], link);
+      }
   }
+  graph.clos.tiers.push_back({tier.nodes, rails, {}});
   return groups;
 }
 
@@ -158,14 +169,17 @@ std::vector<SwitchGroup> build_tier(Graph& graph, const std::vector<SwitchGroup>
       made.switches.push_back(
           graph.add_vertex(VertexKind::network_switch, numbered(tier.name, group * tier.switches + i)));
   }
+  std::vector<std::int32_t> first;
   for (std::size_t low = 0; low < below.size(); ++low) {
     const auto group = tier.nodes == 0 ? 0 : low / static_cast<std::size_t>(tier.nodes / lower.nodes);
     const auto cables = below[low].switches.size() * groups[group].switches.size();
     const LinkSpec bundle{tier.name, lower_uplink / static_cast<double>(cables),
                           0.5 * (lower.latency + tier.latency), graph.spec.routing_efficiency};
+    first.push_back(graph.next_link());
     for (const VertexId from : below[low].switches)
       for (const VertexId to : groups[group].switches) graph.connect(from, to, bundle);
   }
+  graph.clos.tiers.push_back({tier.nodes, tier.switches, std::move(first)});
   return groups;
 }
 

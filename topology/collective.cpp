@@ -90,6 +90,8 @@ std::string_view name_of(Algorithm algorithm) {
       return "nvls";
     case Algorithm::hierarchical:
       return "hierarchical";
+    case Algorithm::in_network:
+      return "in_network";
     case Algorithm::pairwise:
       return "pairwise";
   }

@@ -21,7 +21,16 @@
 namespace runcast {
 
 enum class Collective { all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, send_receive };
-enum class Algorithm { ring, tree, double_tree, halving_doubling, nvls, hierarchical, pairwise };
+enum class Algorithm {
+  ring,
+  tree,
+  double_tree,
+  halving_doubling,
+  nvls,
+  hierarchical,
+  in_network,  // SHARP: the fabric's switches sum and multicast
+  pairwise,
+};
 
 // NCCL's three ways to move bytes: LL sends 4 B of data with 4 B of flag (no fence, half of the rate), LL128
 // 120 B of data with 8 B of flag (NVLink keeps the order), Simple whole chunks with a fence after each.

@@ -10,6 +10,20 @@
 
 namespace runcast {
 
+// Where the links of a Clos are, for routes without a search: link i up is i ^ 1 down. Switch f of a lower group and
+// switch t of the group above it are joined by link first[lower group] + 2 (f x switches above + t).
+struct ClosTier {
+  int nodes = 0;                    // below one of its groups; 0 = all
+  int switches = 1;                 // parallel in a group (leaves: one for each rail)
+  std::vector<std::int32_t> first;  // by lower group: its first link up; empty for the leaves
+};
+struct ClosIndex {
+  std::vector<ClosTier> tiers;
+  std::vector<std::int32_t> gpu_to_switch;  // by GPU; empty where the domain is no star
+  std::vector<std::int32_t> gpu_to_nic;     // by GPU, to its nearest NIC
+  std::vector<std::int32_t> nic_to_leaf;    // by NIC
+};
+
 struct Fabric::Graph {
   using Edge = boost::property<boost::edge_index_t, std::int32_t>;  // the LinkId's value
   using Adjacency =
@@ -36,6 +50,8 @@ struct Fabric::Graph {
   std::vector<Link> links;         // by link
   std::vector<VertexId> nics;      // by node * node.nics + nic
   Adjacency adjacency;
+  ClosIndex clos;  // empty for other kinds
+  std::int32_t next_link() const { return static_cast<std::int32_t>(links.size()); }
 };
 
 }  // namespace runcast

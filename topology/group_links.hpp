@@ -23,9 +23,10 @@ struct GroupLinks {
   // an oversubscribed uplink that a well-placed ring crosses once.
   Bandwidth pairwise_nominal, pairwise;
   bool in_switch_reduction = false;
-  Seconds in_switch_latency;  // of a whole NVLS all-reduce in the fullest domain
-  Bandwidth in_switch;        // bandwidth of NVLS, of the form of collective.hpp
-  std::string busiest_link;   // the name of the bottleneck, for reports
+  Seconds in_switch_latency;          // of a whole NVLS all-reduce in the fullest domain
+  Bandwidth in_switch;                // bandwidth of NVLS, of the form of collective.hpp
+  bool in_network_reduction = false;  // SHARP in the fabric's switches
+  std::string busiest_link;           // the name of the bottleneck, for reports
 };
 
 struct CollectiveCost {

@@ -244,6 +244,12 @@ FabricSpec read_fabric(Section section) {
   fabric.rails = section.flag("rails", fabric.rails);
   read_tiers(section, fabric);
   fabric.routing_efficiency = efficiency(section, "routing_efficiency", fabric.routing_efficiency);
+  constexpr std::array<std::string_view, 2> kRoutings{"adaptive", "ecmp"};
+  fabric.routing =
+      section.choice("routing", kRoutings, "adaptive") == "ecmp" ? Routing::ecmp : Routing::adaptive;
+  fabric.queue_pairs = count_of(section, "queue_pairs", section.count("queue_pairs", 1), 1);
+  require(section, "queue_pairs", fabric.queue_pairs <= 256, "must be at most 256");
+  fabric.in_network_reduction = section.flag("in_network_reduction", false);
   fabric.power_per_port = not_negative(section, "power_per_port", section.watts("power_per_port", Watts(0)));
   section.skip("notes");
   return fabric;

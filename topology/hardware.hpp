@@ -98,6 +98,8 @@ struct TierSpec {
   int switches = 4;  // parallel switches of one group (equal-cost paths); leaves: 1, or one per rail
 };
 
+enum class Routing { adaptive, ecmp };  // see topology/paths.hpp
+
 struct FabricSpec {
   std::string name;
   std::string kind = "clos";  // none | clos   (further kinds are rows of topology/builders)
@@ -106,7 +108,10 @@ struct FabricSpec {
   // Of what a NIC reaches alone, under the load of a training step: ECMP collisions, bursts, other groups.
   // 0.76 x a NIC's 0.92 = the 0.70 of nominal that published steps fit (accuracy study, starting constant).
   double routing_efficiency = 0.76;
-  Watts power_per_port;  // switches and optics, per NIC port
+  Routing routing = Routing::adaptive;  // of flows (network: flow)
+  int queue_pairs = 1;                  // of a flow, each with a path of its own under ecmp
+  bool in_network_reduction = false;    // SHARP: switches sum and multicast
+  Watts power_per_port;                 // switches and optics, per NIC port
 };
 
 FabricSpec read_fabric(Section);

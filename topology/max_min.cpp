@@ -26,8 +26,8 @@ int MaxMin::add_class(std::span<const std::int32_t> links) {
     INVARIANT(link >= 0 && link < link_count());
     route_.push_back(link);
     Feeders& feeders = feeders_[index(link)];
-    feed(feeders.before, feeders.before_sum, i == 0 ? -1 : links[i - 1]);
-    feed(feeders.after, feeders.after_sum, i + 1 == links.size() ? -1 : links[i + 1]);
+    feed(link, feeders.before, feeders.before_sum, i == 0 ? -1 : links[i - 1]);
+    feed(link, feeders.after, feeders.after_sum, i + 1 == links.size() ? -1 : links[i + 1]);
     judge(link);
   }
   place_.resize(route_.size());
@@ -37,16 +37,25 @@ int MaxMin::add_class(std::span<const std::int32_t> links) {
   return classes() - 1;
 }
 
-// One more link that brings flows to another (-1: they begin there).
-void MaxMin::feed(std::vector<std::int32_t>& feeders, double& sum, std::int32_t from) {
-  if (from < 0) {
-    sum = std::numeric_limits<double>::infinity();
-    return;
-  }
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
+
+// One more link that brings flows to `link` (-1: they begin there). Narrower links only: two that bound each other would
+// both be left out.
+void MaxMin::feed(std::int32_t link, std::vector<std::int32_t>& feeders, double& sum, std::int32_t from) {
   const auto at = std::lower_bound(feeders.begin(), feeders.end(), from);
   if (at != feeders.end() && *at == from) return;
   feeders.insert(at, from);
-  sum += link_[index(from)].capacity;
+  const double capacity = from < 0 ? kUnbounded : link_[index(from)].capacity;
+  sum += capacity < link_[index(link)].capacity ? capacity : kUnbounded;
+}
+
+double MaxMin::sum_of(std::int32_t link, const std::vector<std::int32_t>& feeders) const {
+  double sum = 0;
+  for (const std::int32_t from : feeders) {
+    const double capacity = from < 0 ? kUnbounded : link_[index(from)].capacity;
+    sum += capacity < link_[index(link)].capacity ? capacity : kUnbounded;
+  }
+  return sum;
 }
 
 // A link that was redundant and is no longer so has to be solved.
@@ -99,17 +108,13 @@ void MaxMin::change(int flow_class, int flows) {
 void MaxMin::set_capacity(int link, double capacity) {
   INVARIANT(capacity > 0 && std::isfinite(capacity));
   if (link_[index(link)].capacity == capacity) return;
-  const double more = capacity - link_[index(link)].capacity;
   link_[index(link)].capacity = capacity;
   changed_links_.push_back(link);
-  judge(link);
   for (int other = 0; other < link_count(); ++other) {  // rare: links degrade, fail and come back
     Feeders& feeders = feeders_[index(other)];
-    const bool before = std::binary_search(feeders.before.begin(), feeders.before.end(), link);
-    const bool after = std::binary_search(feeders.after.begin(), feeders.after.end(), link);
-    if (before) feeders.before_sum += more;
-    if (after) feeders.after_sum += more;
-    if (before || after) judge(other);
+    feeders.before_sum = sum_of(other, feeders.before);
+    feeders.after_sum = sum_of(other, feeders.after);
+    judge(other);
   }
 }
 
@@ -126,11 +131,11 @@ void MaxMin::leave(int flow_class) {
   for (std::size_t at = first_[index(flow_class)]; at < first_[index(flow_class) + 1]; ++at) {
     const std::int32_t link = route_[at];
     auto& list = members_[index(link)];
-    const std::int32_t moved = list.back();
+    const std::int32_t moved = list.back(), last = static_cast<std::int32_t>(list.size()) - 1;
     list[index(place_[at])] = moved;
     list.pop_back();
     for (std::size_t other = first_[index(moved)]; other < first_[index(moved) + 1]; ++other)
-      if (route_[other] == link) place_[other] = place_[at];
+      if (route_[other] == link && place_[other] == last) place_[other] = place_[at];
   }
 }
 
@@ -337,6 +342,7 @@ std::span<const std::int32_t> MaxMin::solve() {
     wrong = grow();
     if (wrong) put_back();
   }
+  for (const std::int32_t flow_class : region_classes_) INVARIANT(class_[index(flow_class)].frozen == mark_);
   for (const std::int32_t link : region_links_)  // what rounding left of it
     link_[index(link)].load = link_[index(link)].capacity - link_[index(link)].left;
   for (const std::int32_t flow_class : region_classes_)

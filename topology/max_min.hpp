@@ -20,7 +20,8 @@ class MaxMin {
   // Links are 0 .. capacities.size() - 1. INVARIANT: capacities are more than 0 and finite.
   explicit MaxMin(std::vector<double> capacities);
 
-  // A class without flows yet; `links` without repetition, at least one. Returns 0, 1, 2, ...
+  // A class without flows yet; at least one link. A link that is named twice carries the flow twice: what moves in
+  // lockstep over many routes (a ring) is one flow over all of them. Returns 0, 1, 2, ...
   int add_class(std::span<const std::int32_t> links);
   // Flows that come (more than 0) or go. INVARIANT: no class has fewer than 0.
   void change(int flow_class, int flows);
@@ -59,8 +60,8 @@ class MaxMin {
   };
   struct Feeders {  // distinct links before it on its classes' routes, and after it
     std::vector<std::int32_t> before, after;
-    double before_sum = 0,
-           after_sum = 0;  // of their capacities; infinite where a route begins (ends) with it
+    // Of their capacities; infinite where a route begins (ends) with the link or one of them is not narrower.
+    double before_sum = 0, after_sum = 0;
   };
   struct ClassState {
     double rate = 0, old_rate = 0;
@@ -84,7 +85,8 @@ class MaxMin {
   bool grow();
   void put_back();
   static double rise(const ClassState&);
-  void feed(std::vector<std::int32_t>& feeders, double& sum, std::int32_t from);
+  void feed(std::int32_t link, std::vector<std::int32_t>& feeders, double& sum, std::int32_t from);
+  double sum_of(std::int32_t link, const std::vector<std::int32_t>& feeders) const;
   void judge(std::int32_t link);
   void list_active(ClassState&, int flow_class);
   std::span<const std::int32_t> active(const ClassState& state) const {

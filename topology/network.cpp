@@ -7,6 +7,7 @@
 #include <bit>
 #include <utility>
 
+#include "topology/collective_flows.hpp"
 #include "topology/routing.hpp"
 #include "topology/tuner.hpp"
 
@@ -277,11 +278,55 @@ GroupLinks reference_links(const MeasuredCurve& curve, const NodeSpec& own) {
 
 }  // namespace
 
-Network::Network(const Fabric& fabric, Placement placement)
+Network::Network(const Fabric& fabric, Placement placement, Fidelity fidelity)
     : fabric_(&fabric), placement_(std::move(placement)) {
   for (const GpuId gpu : placement_.gpu) INVARIANT(gpu.value >= 0 && gpu.value < fabric.gpus());
   for (const MeasuredCurve& curve : fabric.node().measured)
     curves_.emplace_back(curve, reference_links(curve, fabric.node()));
+  if (fidelity == Fidelity::flow) paths_ = std::make_shared<const Paths>(fabric);
+}
+
+std::vector<std::vector<GpuId>> Network::concurrent_groups(std::span<const RankId> members,
+                                                           int concurrent) const {
+  const int world = placement_.ranks(), first = members.front().value;
+  std::vector<bool> taken(static_cast<std::size_t>(world), false);
+  std::vector<std::vector<GpuId>> groups;
+  const auto add = [&](int shift) {
+    for (const RankId rank : members) {
+      const int moved = rank.value + shift;
+      if (moved < 0 || moved >= world || taken[static_cast<std::size_t>(moved)]) return;
+    }
+    std::vector<GpuId>& group = groups.emplace_back();
+    for (const RankId rank : members) {
+      taken[static_cast<std::size_t>(rank.value + shift)] = true;
+      group.push_back(placement_[RankId(rank.value + shift)]);
+    }
+  };
+  add(0);
+  for (int rank = 0; rank < world && static_cast<int>(groups.size()) < concurrent; ++rank)
+    if (!taken[static_cast<std::size_t>(rank)]) add(rank - first);
+  return groups;
+}
+
+// Rates of rings, and of all-to-alls that are not too many pairs, when all concurrent groups run at once. Flows see
+// failed links, hashes and placement; latencies and what stays inside a domain are as without them.
+void Network::share_by_flows(std::span<const RankId> members, int concurrent, GroupLinks& links) const {
+  const auto groups = concurrent_groups(members, concurrent);
+  const double reached = links.inter / links.inter_nominal;
+  const LockstepRates rings = lockstep_rates(*paths_, Collective::all_gather, groups);
+  if (rings.slowest < links.inter || fabric_->degraded() || links.inter < rings.slowest) {
+    links.inter = std::min(rings.slowest, links.inter_nominal * reached);
+    links.inter_nominal = links.inter / reached;
+    if (!rings.busiest_link.empty()) links.busiest_link = rings.busiest_link;
+  }
+  constexpr double kMostPairs = 250'000;
+  const double pairs = static_cast<double>(groups.size()) * links.ranks * (links.ranks - 1);
+  if (pairs > kMostPairs) return;
+  const LockstepRates exchange = lockstep_rates(*paths_, Collective::all_to_all, groups);
+  // Rate to one other rank x those outside the domain; what stays inside is priced apart.
+  const Bandwidth outside = exchange.slowest * static_cast<double>(links.ranks - links.narrowest_domain);
+  links.pairwise = std::min(outside, links.pairwise_nominal * reached);
+  links.pairwise_nominal = links.pairwise / reached;
 }
 
 GroupLinks Network::group(std::span<const RankId> members, int concurrent) const {
@@ -293,6 +338,7 @@ GroupLinks Network::group(std::span<const RankId> members, int concurrent) const
   links.ranks_per_domain = spread.fullest();
   links.narrowest_domain = spread.narrowest();
   links.tree_depth = std::bit_width(static_cast<unsigned>(links.domains - 1));
+  links.in_network_reduction = fabric_->spec().in_network_reduction && links.domains > 1;
   fill_intra(fabric_->node(), spread, links);
   double load = 0;
   if (links.domains > 1) {
@@ -301,7 +347,10 @@ GroupLinks Network::group(std::span<const RankId> members, int concurrent) const
     if (links.ranks_per_domain > 1 && links.intra < links.inter * links.narrowest_domain)
       links.busiest_link = fabric_->node().scale_up.name;
   }
-  if (fabric_->degraded() && links.ranks > 1) slow_down(*fabric_, spread, load, links);
+  if (paths_ != nullptr && links.domains > 1)
+    share_by_flows(members, concurrent, links);
+  else if (fabric_->degraded() && links.ranks > 1)
+    slow_down(*fabric_, spread, load, links);
   return links;
 }
 

@@ -4,6 +4,7 @@
 // Leaves out: contention in time (topology/flow_network), collisions (a fabric's routing_efficiency).
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,21 +15,30 @@
 #include "topology/group_links.hpp"
 #include "topology/hardware.hpp"
 #include "topology/measured_curve.hpp"
+#include "topology/paths.hpp"
 #include "topology/placement.hpp"
 
 namespace runcast {
 
+enum class Fidelity {
+  alpha_beta,  // uplinks are counted: the rings that cross one against its capacity
+  flow,  // all groups of a kind run as flows over the graph, each ring in lockstep (topology/collective_flows)
+};
+
 class Network {
  public:
-  // The fabric must outlive the network.
-  Network(const Fabric& fabric, Placement placement);
+  // The fabric must outlive the network, and (flow) keep its health.
+  Network(const Fabric& fabric, Placement placement, Fidelity fidelity = Fidelity::alpha_beta);
 
   // Links of one group, which is representative of its kind. A group without a second rank has no links.
   // `concurrent` groups of the same kind run at the same moment (all data-parallel groups of a step, say):
   // they share NICs of a node and the uplinks of the oversubscribed tiers that they cross. Where links are
-  // degraded, the routes of the group's ring are looked up, and its slowest link sets the pace. Throws
+  // degraded, the routes of the group's ring are looked up, and its slowest link sets the pace. With flows, the
+  // slowest of the concurrent groups sets it; they are the translations of this one that tile the ranks. Throws
   // ConfigError when failed links cut the group apart.
   GroupLinks group(std::span<const RankId> members, int concurrent) const;
+  // The GPUs of the group and of those that run with it, this one first.
+  std::vector<std::vector<GpuId>> concurrent_groups(std::span<const RankId> members, int concurrent) const;
 
   // The fastest applicable algorithm at this size, corrected by the measured curves of the node. `fixed` is
   // launch time, added once.
@@ -45,12 +55,16 @@ class Network {
   Seconds point_to_point(RankId from, RankId to, Bytes size, int concurrent = 1) const;
 
   const Fabric& fabric() const { return *fabric_; }
+  const Paths* paths() const { return paths_.get(); }  // null for alpha_beta
   const Placement& placement() const { return placement_; }
 
  private:
   const Fabric* fabric_;
   Placement placement_;
   std::vector<CurveMap> curves_;
+  std::shared_ptr<const Paths> paths_;
+
+  void share_by_flows(std::span<const RankId> members, int concurrent, GroupLinks&) const;
 };
 
 }  // namespace runcast

@@ -77,6 +77,14 @@ Seconds hierarchical_all_reduce(const GroupLinks& links, const Rates& rates, Byt
          bandwidth_bound(Collective::all_reduce, Algorithm::ring, links.domains, size / g, rates.inter);
 }
 
+// Reduce-scatter inside, S/g up to the leaf's tree and down at once, all-gather inside: pipelined.
+Seconds in_network_all_reduce(const GroupLinks& links, const Rates& rates, Bytes size) {
+  const int g = links.narrowest_domain;
+  return std::max(2.0 * bandwidth_bound(Collective::reduce_scatter, Algorithm::ring, links.ranks_per_domain,
+                                        size, rates.intra),
+                  size / (rates.inter * g));
+}
+
 Seconds all_to_all(const GroupLinks& links, const Rates& rates, Bytes size) {
   const double n = links.ranks;
   const Seconds inside = size * ((links.ranks_per_domain - 1) / n) / rates.intra;
@@ -91,6 +99,8 @@ Seconds bandwidth_term(Collective collective, Algorithm algorithm, const GroupLi
       return bandwidth_bound(collective, algorithm, links.ranks, size, rates.in_switch);
     case Algorithm::hierarchical:
       return hierarchical_all_reduce(links, rates, size, nics);
+    case Algorithm::in_network:
+      return in_network_all_reduce(links, rates, size);
     case Algorithm::pairwise:
       return collective == Collective::all_to_all ? all_to_all(links, rates, size)
                                                   : size / (links.domains == 1 ? rates.intra : rates.inter);
@@ -114,6 +124,8 @@ Seconds latency_term(Collective collective, Algorithm algorithm, const GroupLink
     case Algorithm::hierarchical:
       return links.in_switch_reduction ? start + links.in_switch_latency + 2.0 * links.tree_depth * outside
                                        : start + 2.0 * (near * inside + far * outside);
+    case Algorithm::in_network:  // up and down the tree of switches
+      return start + 2.0 * (near * inside + links.inter_latency);
     case Algorithm::pairwise:  // messages are posted one after the other and fly together
       if (collective == Collective::send_receive)
         return links.domains > 1 ? links.inter_latency : links.intra_latency;
@@ -136,6 +148,7 @@ std::vector<Algorithm> applicable(Collective collective, const GroupLinks& links
   std::vector<Algorithm> algorithms{Algorithm::ring, Algorithm::double_tree};
   if (links.domains == 1 && links.in_switch_reduction) algorithms.push_back(Algorithm::nvls);
   if (links.domains > 1 && links.ranks_per_domain > 1) algorithms.push_back(Algorithm::hierarchical);
+  if (links.domains > 1 && links.in_network_reduction) algorithms.push_back(Algorithm::in_network);
   return algorithms;
 }
 

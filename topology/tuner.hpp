@@ -11,6 +11,7 @@
 //   double tree   2 ((g-1) intra + ceil(log2 N) inter) + 2 S/b at 0.92 of the ring's rate
 //   hierarchical  with in-switch reduction (NVLSTree) the slower of NVLS inside and a double tree of S/channels
 //                 outside, pipelined; without it reduce-scatter, all-reduce of S/g, all-gather one after the other
+//   in network    (SHARP) reduce-scatter and all-gather inside, S/g over each NIC once, pipelined
 //   all-to-all    the slower of what stays inside and what leaves the domain
 // NCCL's own constants choose well but miss times by 20-40 %; ours were fitted to 188 measured collectives on 2 to
 // 1,440 GPUs (library/published/collectives.csv, and the bus bandwidths by node count of nccl#1229): median
