@@ -153,6 +153,38 @@ constexpr std::array kExplanations = {
                 "At the data centre's meter: pue is its overhead over the machines' own draw."},
     Explanation{"co2e_t", "cost", "cost.co2e_t", "co2e = energy * carbon intensity of the region",
                 "Tonnes of CO2 equivalent of the electricity; the making of the machines is left out."},
+    // ---- scaling laws
+    Explanation{"n_opt", "scaling laws", "n_opt",
+                "n_opt = G (C/6)^(beta/(alpha+beta)), G = (alpha A / beta B)^(1/(alpha+beta))",
+                "The parameters that give the lowest loss for C FLOPs of training, C = 6 N D (Hoffmann et al. "
+                "2022, eq. 4).\n"
+                "Kaplan's is a fit of its own, k C^0.73. Serving costs are not in it: who serves a model much "
+                "trains a smaller\n"
+                "one for longer."},
+    Explanation{"d_opt", "scaling laws", "d_opt", "d_opt = C / (6 n_opt)",
+                "The training tokens that belong to n_opt; about 20 to 80 a parameter by Hoffmann's fit, about "
+                "19 by Besiroglu's."},
+    Explanation{"loss", "scaling laws", "loss", "loss = E + A N^-alpha + B D^-beta",
+                "Predicted training loss in nats a token (Hoffmann et al. 2022: E 1.69, A 406.4, B 410.7, alpha "
+                "0.34, beta 0.28;\n"
+                "Besiroglu et al. 2024: 1.8172, 482.01, 2085.43, 0.3478, 0.3658). Kaplan et al. 2020: "
+                "[(8.8e13/N)^(0.076/0.095) +\n"
+                "5.4e13/D]^0.095. Each is of its paper's own data and tokenizer: compare losses within one law "
+                "only."},
+    Explanation{"mfu_6n", "scaling laws", "budget.mfu_6n", "mfu_6n = mfu * 6 N / (exact FLOPs per token)",
+                "The step's MFU if only 6 N FLOPs a token are counted, as the laws do: attention's own FLOPs buy no "
+                "tokens."},
+    Explanation{"compute_over_needed", "scaling laws", "", "compute_over_needed = 6 N D / C(loss)",
+                "How many times the compute of the optimum that reaches the same loss a model took. Much over 1 is "
+                "no mistake\n"
+                "where the model was to be small."},
+    Explanation{"batch_efficiency", "scaling laws", "batch.ramp.efficiency",
+                "efficiency = B/(B + B_crit) below the critical batch, 1 - B_crit/(2B) above",
+                "Progress of one step against the greatest that a step can make (McCandlish et al. 2018). A batch "
+                "far above the\n"
+                "critical one wastes samples (sample_efficiency = 1/(1 + B/B_crit)), one far below wastes steps. "
+                "The critical batch\n"
+                "grows as the loss falls, 2.1e8 / L^(1/0.21) tokens (Kaplan et al. 2020): hence batch ramps."},
     // ---- validation
     Explanation{"error", "validation", "", "error = predicted / measured - 1",
                 "Of a step's time: above 0, the prediction is too slow."},

@@ -63,6 +63,22 @@ constexpr std::array kImportOptions = {
     Option{"nodes", 0, "N", "nodes that were watched (default: those that the record names)"},
     Option{"span", 0, "TIME", "how long they were watched (default: until the record's last date)"},
 };
+constexpr std::array kScalingOptions = {
+    Option{"compute", 0, "FLOPS", "the budget in FLOPs, e.g. 1e23 or '1000 PF-days'"},
+    Option{"gpu-hours", 0, "N", "the budget in GPU-hours, e.g. 1M; with --scenario, or --gpu and --mfu"},
+    Option{"budget", 0, "DOLLARS", "the budget in dollars, e.g. '10000 USD'; likewise, at the GPU's price"},
+    Option{"loss", 0, "L", "the budget is what the optimum needs for this loss, nats a token"},
+    Option{"scenario", 0, "SCENARIO", "its simulated step tells the MFU, its prices the GPU-hour, its phases the ramp"},
+    Option{"gpu", 0, "NAME", "a GPU of the library, instead of a scenario"},
+    Option{"precision", 0, "NAME", "with --gpu: the number format of its peak (default bf16)"},
+    Option{"mfu", 0, "SHARE", "model FLOPs utilization, of 6 N FLOPs a token, e.g. 0.4"},
+    Option{"price", 0, "DOLLARS", "of a GPU-hour, e.g. '2 USD' (default: the scenario's or the library's)"},
+    Option{"law", 0, "NAME", "chinchilla (default), besiroglu, kaplan or kaplan-paper"},
+    Option{"model", 0, "NAME", "a model to place beside the optimum, with --tokens or trained for the budget"},
+    Option{"parameters", 0, "N", "likewise, by its number of parameters, e.g. 7B"},
+    Option{"tokens", 0, "N", "how many tokens that model is trained on, e.g. 1.4T"},
+    Option{"ramp", 0, "PHASES", "batches in tokens, [TOKENS:]BATCH[/CRITICAL],..., e.g. 252M:4M/2M,2.6T:8M/5M"},
+};
 constexpr std::array kInitOptions = {Option{"force", 0, "", "overwrite the file"}};
 constexpr std::array kExplainOptions = {
     Option{"result", 0, "FILE", "a result (--format json) whose value of the term is shown"}};
@@ -114,6 +130,22 @@ const std::array kCommands = {
             "Exit status 1 when it does not fit.\n\n"
             "  runcast memory llama3-405b-16k --set training.recompute=full\n",
             memory_command},
+    Command{"scaling",
+            "the best parameters and tokens for a budget, and where known models lie",
+            "",
+            0,
+            1,
+            true,
+            kScalingOptions,
+            "Chinchilla's and Kaplan's scaling laws: the division of a budget between parameters and tokens "
+            "that\n"
+            "gives the lowest loss, known models against it, and how well batches use their samples.\n\n"
+            "  runcast scaling --compute 1e23\n"
+            "  runcast scaling --gpu-hours 1M --scenario llama3-405b-16k\n"
+            "  runcast scaling --budget '10000 USD' --gpu h100 --mfu 0.4 --model llama3-8b\n"
+            "  runcast scaling --parameters 70B --tokens 1.4T --law besiroglu\n"
+            "  runcast scaling --ramp 4M/2M,8M/5M,16M/10M\n",
+            scaling_command},
     Command{
         "calibrate", "fits the library's efficiency constants to measured steps", "", 0, 0, false,
         kCalibrateOptions,

@@ -44,6 +44,14 @@ constexpr std::array kWholeKeys = {
     UnitName{"usd_high", "USD"},
     UnitName{"level", "1"},
     UnitName{"measured_steps", "count"},
+    UnitName{"n_opt", "parameters"},
+    UnitName{"d_opt", "tokens"},
+    UnitName{"loss", "nats/token"},
+    UnitName{"loss_at_optimum", "nats/token"},
+    UnitName{"parameters", "parameters"},
+    UnitName{"active_parameters", "parameters"},
+    UnitName{"tokens", "tokens"},
+    UnitName{"mfu_6n", "1"},
 };
 constexpr std::array kSuffixes = {
     UnitName{"_tokens_per_s_per_gpu", "tokens/s/GPU"},
@@ -53,6 +61,11 @@ constexpr std::array kSuffixes = {
     UnitName{"usd_per_1t_tokens", "USD"},
     UnitName{"bytes_per_token", "B/token"},
     UnitName{"_fraction", "1"},
+    UnitName{"usd_per_gpu_hour", "USD/h"},
+    UnitName{"tokens_per_parameter", "tokens/parameter"},
+    UnitName{"_flops", "FLOP"},
+    UnitName{"efficiency", "1"},
+    UnitName{"_tokens", "tokens"},
     UnitName{"_gib", "GiB"},
     UnitName{"_gbps", "Gbps"},
     UnitName{"_days", "days"},
@@ -123,6 +136,17 @@ std::string range_text(const std::string& low, const std::string& high) {
   const bool equal = low_unit != std::string::npos && high_unit != std::string::npos &&
                      low.substr(low_unit) == high.substr(high_unit);
   return (equal ? low.substr(0, low_unit) : low) + " to " + high;
+}
+
+std::string count_text(double count) {
+  static constexpr std::array<std::string_view, 4> kSuffix = {"", "k", "M", "B"};
+  if (!std::isfinite(count)) return "-";
+  std::size_t suffix = 0;
+  while (std::abs(count) >= 999.95 && suffix < kSuffix.size()) {
+    count /= 1000;
+    ++suffix;
+  }
+  return number(count) + (suffix < kSuffix.size() ? std::string(kSuffix[suffix]) : "T");
 }
 
 std::string bytes_text(double bytes) {

@@ -14,6 +14,7 @@ std::string percent(double fraction);                   // 41.2 %
 std::string time_text(double seconds);                  // 45.1 us, 12.3 ms, 5.872 s, 12 min, 3.2 h, 71.3 days
 std::string range_text(const std::string& low,
                        const std::string& high);  // 5.81 to 6.72 s: an equal unit is told once
+std::string count_text(double count);             // 14.60B, 1.142T: parameters and tokens
 std::string bytes_text(double bytes);             // 12.5 MB (decimal, as link traffic is told)
 
 // The unit of a value, told by the suffixes of its key and of the keys above it ("step.breakdown_s.bubble" is
