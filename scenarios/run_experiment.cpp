@@ -26,9 +26,15 @@ constexpr std::size_t kTimePoints = 24;
 
 Json known(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
+// One value has no confidence interval: null, as any figure that is not known.
 Json summary_json(const Summary& s) {
-  return {{"mean", s.mean}, {"ci95_low", s.ci95_low}, {"ci95_high", s.ci95_high},
-          {"p5", s.p5},     {"p50", s.p50},           {"p95", s.p95}};
+  const auto known = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
+  return {{"mean", s.mean},
+          {"ci95_low", known(s.ci95_low)},
+          {"ci95_high", known(s.ci95_high)},
+          {"p5", s.p5},
+          {"p50", s.p50},
+          {"p95", s.p95}};
 }
 
 MonteCarloOptions monte_carlo_options(const ExperimentOptions& options) {
