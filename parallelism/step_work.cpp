@@ -225,8 +225,11 @@ Duration StepWork::stretch(std::size_t r, Duration base, Time start) const {
 }
 
 Duration StepWork::slowdown(Duration beside) const {
-  const double share = in_.network->fabric().node().gpu.kernels.overlap_slowdown * groups_.data_share;
-  return to_clock(to_seconds(beside) * share);
+  return to_clock(to_seconds(beside) * overlap_slowdown());
+}
+
+double StepWork::overlap_slowdown() const {
+  return in_.network->fabric().node().gpu.kernels.overlap_slowdown * groups_.data_share;
 }
 
 // The first forward of a stage follows its parameters bucket by bucket.
@@ -303,18 +306,28 @@ Time StepWork::drain_rank(std::size_t r, Time last_end) {
   return now;
 }
 
+Bytes StepWork::tied_embeddings() const {
+  const std::vector<int>& rank_of = schedule_.rank_of_stage.front();
+  // On one rank, or in DualPipe on the same two ranks, whose gradients are summed already.
+  if (!in_.model->tied_embeddings || rank_of.front() == rank_of.back() || !twins_.empty()) return Bytes(0);
+  const double table = static_cast<double>(in_.model->vocabulary * in_.model->hidden) / in_.layout->tensor;
+  return Bytes(table * reduce_bytes());
+}
+
+Duration StepWork::tied_embeddings_time() const {
+  const Bytes size = tied_embeddings();
+  return size.value > 0 ? to_clock(data_collective(Collective::all_reduce, size.value, groups_.ends)) : Duration{};
+}
+
 void StepWork::sum_tied_embeddings(std::vector<Time>& ends) {
+  const Duration time = tied_embeddings_time();
+  if (time == Duration{}) return;
   const std::vector<int>& rank_of = schedule_.rank_of_stage.front();
   const std::size_t first = index(rank_of.front()), last = index(rank_of.back());
-  // On one rank, or in DualPipe on the same two ranks, whose gradients are summed already.
-  if (!in_.model->tied_embeddings || first == last || !twins_.empty()) return;
-  const double table = static_cast<double>(in_.model->vocabulary * in_.model->hidden) / in_.layout->tensor;
-  const Bytes size(table * reduce_bytes());
-  const Duration time = to_clock(data_collective(Collective::all_reduce, size.value, groups_.ends));
   const Time begin = std::max(ends[first], ends[last]);
   for (const std::size_t r : {first, last}) {
     ends[r] = begin + time;
-    streams_[r].reduction.add(time, 1, size);
+    streams_[r].reduction.add(time, 1, tied_embeddings());
   }
 }
 

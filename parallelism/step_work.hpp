@@ -56,7 +56,7 @@ class StepWork final : public PipelineWork {
   const ClockCost& spent(int rank) const { return spent_[static_cast<std::size_t>(rank)]; }
   Bytes message() const { return message_; }
 
- private:
+  // What every rank's work is made of (unfolded_step).
   struct StageState {
     double parameters = 0;        // of this stage on this rank; 0 = not here
     Duration gather{}, reduce{};  // one whole collective each
@@ -65,6 +65,15 @@ class StepWork final : public PipelineWork {
     bool started = false;
     std::int64_t backwards = 0;
   };
+  const StageState& state(int rank, int stage) const {
+    return per_stage_[static_cast<std::size_t>(rank)][static_cast<std::size_t>(stage)];
+  }
+  ClockCost cost_of(const Slot&) const;
+  std::int64_t group() const { return group_; }  // micro-batches between two reductions of ZeRO-2
+  double overlap_slowdown() const;               // of compute beside the data stream
+  Duration tied_embeddings_time() const;         // 0: nothing to sum
+
+ private:
   // A stage on two ranks: whether one of them has its gradients ready, and since when.
   struct Twin {
     bool waiting = false;
@@ -76,7 +85,6 @@ class StepWork final : public PipelineWork {
   void schedule_gathers();
   Seconds data_collective(Collective, double bytes, const GroupLinks&) const;
   RankParameters held_at(std::size_t stage) const;
-  ClockCost cost_of(const Slot&) const;
   Duration stretch(std::size_t r, Duration base, Time start) const;
   Duration slowdown(Duration beside) const;
   Duration wait_for_parameters(std::size_t r, const Slot&, Time start, Duration length);
@@ -85,6 +93,7 @@ class StepWork final : public PipelineWork {
   void reduce_with_twin(std::size_t stage, Time ready);
   Time drain_rank(std::size_t r, Time last_end);
   void sum_tied_embeddings(std::vector<Time>& ends);
+  Bytes tied_embeddings() const;
   double reduce_bytes() const { return in_.profile->reduce_bytes; }
 
   const StepInput& in_;

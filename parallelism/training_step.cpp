@@ -166,6 +166,22 @@ Duration StepBreakdown::total() const {
          bubble + optimizer + data_loading + other;
 }
 
+void add_job_time(StepBreakdown& breakdown, const StepInput& in) {
+  add_jitter(breakdown, in);
+  add_data_loading(breakdown, in);
+}
+
+void retime(StepResult& result) {
+  const double faster = to_seconds(result.time) / to_seconds(result.breakdown.total());
+  result.time = result.breakdown.total();
+  result.tokens_per_s_per_gpu *= faster;
+  result.model_rate_per_gpu *= faster;
+  result.mfu *= faster;
+  result.hfu *= faster;
+  result.bubble_fraction = to_seconds(result.breakdown.bubble) / to_seconds(result.time);
+  result.bubble_over_ideal = to_seconds(result.breakdown.bubble) / to_seconds(result.ideal);
+}
+
 double fused_slowdown(const StepInput& in, const GroupTable& groups) {
   return in.network->fabric().node().gpu.kernels.overlap_slowdown * link_share(groups.expert);
 }
@@ -187,8 +203,7 @@ StepResult simulate_step(const StepInput& in) {
   const Pace pace = pace_of(in, groups, ends);
   result.last_rank = static_cast<int>(pace.rank);
   break_down(result, in, schedule, groups, costs, work, ends[pace.rank], pace.optimizer);
-  add_jitter(result.breakdown, in);
-  add_data_loading(result.breakdown, in);
+  add_job_time(result.breakdown, in);
   result.time = result.breakdown.total();
   write_accounts(result, in, schedule, groups, costs, work);
   return result;

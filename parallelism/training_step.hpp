@@ -5,7 +5,7 @@
 //   gradient norm  a barrier before the optimizer; or none (post-validation): steps follow each other as
 //                  parallelograms, whose period is the longest window of one rank         [Qi et al. 2023, sec. 4]
 //   transfers cause idle time as far as the same pipeline with free transfers does not have it
-// Leaves out: contention between different collectives on one link (network: flow), unequal replicas.
+// Leaves out: contention between different collectives on one link (network: flow); unequal ranks are unfolded_step's.
 #pragma once
 
 #include <string>
@@ -61,6 +61,11 @@ struct StepResult {
 };
 
 StepResult simulate_step(const StepInput&);
+
+// Adds what a step has beside its slots and gradients: the fitted spread of a large job's ranks, and data loading.
+void add_job_time(StepBreakdown&, const StepInput&);
+// The result of another step time: rates and fractions are the breakdown's.
+void retime(StepResult&);
 
 // Compute of a fused slot is slowed by this share of the expert traffic that hides in it.
 double fused_slowdown(const StepInput&, const GroupTable&);

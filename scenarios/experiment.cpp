@@ -8,6 +8,7 @@
 
 #include "scenarios/prediction.hpp"
 #include "scenarios/run_experiment.hpp"
+#include "scenarios/unfolded_document.hpp"
 
 namespace runcast {
 
@@ -130,9 +131,9 @@ nlohmann::ordered_json breakdown_json(const StepBreakdown& b) {
           {"other", seconds(b.other)}};
 }
 
-StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfers) {
-  const Fabric fabric(s.node, s.nodes, s.fabric);
-  const Network network(fabric, s.place(seed));
+namespace {
+
+StepInput input_of(const Scenario& s, const Network& network, bool attribute_transfers) {
   StepInput in;
   in.model = &s.model;
   in.layout = &s.layout;
@@ -142,7 +143,32 @@ StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfe
   in.network = &network;
   in.microbatches = s.microbatches;
   in.attribute_transfers = attribute_transfers;
-  return simulate_step(in);
+  return in;
+}
+
+UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_transfers, bool explained) {
+  const Fabric fabric(s.node, s.nodes, s.fabric);
+  const Network network(fabric, s.place(seed));
+  RankConditions conditions = rank_conditions(s.faults, s.layout, network.placement(), fabric, seed);
+  Fabric broken(s.node, s.nodes, s.fabric);
+  const bool degraded = names_links(s.faults);
+  if (degraded) conditions.touched = degrade_links(s.faults, broken);
+  const Network slower(broken, s.place(seed));
+  if (degraded) conditions.degraded = &slower;
+  return simulate_unfolded(input_of(s, network, attribute_transfers), conditions, seed, explained);
+}
+
+}  // namespace
+
+StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfers) {
+  if (!s.faults.empty()) return unfolded(s, seed, attribute_transfers, false).step;
+  const Fabric fabric(s.node, s.nodes, s.fabric);
+  const Network network(fabric, s.place(seed));
+  return simulate_step(input_of(s, network, attribute_transfers));
+}
+
+UnfoldedResult unfolded_step_of(const Scenario& s, std::uint64_t seed, bool explained) {
+  return unfolded(s, seed, true, explained);
 }
 
 MemoryReport memory_of(const Scenario& s) {
@@ -151,15 +177,19 @@ MemoryReport memory_of(const Scenario& s) {
 }
 
 StepExperiment simulate(const Scenario& s, std::uint64_t seed) {
-  return {step_of(s, seed, true), memory_of(s)};
+  return {step_of(s, seed, true), memory_of(s), std::nullopt};
 }
 
 nlohmann::ordered_json step_document(Document document, const Library& library,
                                      const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
-  const StepExperiment e = simulate(s, options.seed);
+  StepExperiment e{{}, memory_of(s), std::nullopt};
+  const bool all_ranks = options.unfolded || !s.faults.empty();
+  if (all_ranks) e.unfolded = unfolded_step_of(s, options.seed, true);
+  e.step = all_ranks ? e.unfolded->step : step_of(s, options.seed, true);
   Json json = open_document(document);
   json["step"] = step_json(s, e);
+  if (all_ranks) json["step"]["unfolded"] = unfolded_json(s.layout, *e.unfolded);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
   close_document(json, s, e, options);
   return json;
@@ -168,7 +198,7 @@ nlohmann::ordered_json step_document(Document document, const Library& library,
 nlohmann::ordered_json memory_document(Document document, const Library& library,
                                        const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
-  const StepExperiment e{{}, memory_of(s)};  // no step is simulated to count bytes
+  const StepExperiment e{{}, memory_of(s), std::nullopt};  // no step is simulated to count bytes
   Json json = open_document(document);
   json["step"]["memory"] = memory_json(e.memory);
   close_document(json, s, e, options);

@@ -11,6 +11,7 @@
 
 #include "parallelism/memory.hpp"
 #include "parallelism/training_step.hpp"
+#include "parallelism/unfolded_step.hpp"
 #include "scenarios/library.hpp"
 #include "scenarios/scenario.hpp"
 #include "sim/config.hpp"
@@ -20,6 +21,7 @@ namespace runcast {
 struct ExperimentOptions {
   std::uint64_t seed = 1;
   int threads = 1;                        // the same bits for any number
+  bool unfolded = false;                  // every rank on its own clock, and the critical path
   std::optional<std::int64_t> trials;     // none: 200
   bool automatic_trials = false;          // until the mean days are known to 0.1 %, at most 10,000
   std::optional<std::int64_t> log_trial;  // goodput: the events and stretches of this trial too
@@ -30,10 +32,14 @@ struct ExperimentOptions {
 struct StepExperiment {
   StepResult step;
   MemoryReport memory;
+  std::optional<UnfoldedResult> unfolded;  // when it was asked for
 };
 StepExperiment simulate(const Scenario&, std::uint64_t seed);
 MemoryReport memory_of(const Scenario&);
-// The step alone; `attribute_transfers` as in StepInput.
+// The step of a scenario with every rank on its own clock; `explained` by its critical path (a simulation for each
+// cause).
+UnfoldedResult unfolded_step_of(const Scenario&, std::uint64_t seed, bool explained);
+// The step alone, unfolded where the scenario has faults; `attribute_transfers` as in StepInput.
 StepResult step_of(const Scenario&, std::uint64_t seed, bool attribute_transfers);
 // The keys of step.breakdown_s.
 nlohmann::ordered_json breakdown_json(const StepBreakdown&);

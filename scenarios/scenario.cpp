@@ -82,6 +82,7 @@ void read_cluster(Section s, const Library& library, Scenario& out) {
   }
   out.fabric = read_entry(s, "fabric", "fabrics", "fabric", library, "infiniband-ndr-rail",
                           [](Section section, std::string_view) { return read_fabric(section); });
+  out.faults = read_faults(s);
   out.placement = s.choice("placement", kPlacements, "packed");
   s.choice("network", kNetworks, "alpha_beta");
 }

@@ -12,6 +12,7 @@
 #include "failures/recovery.hpp"
 #include "failures/training_run.hpp"
 #include "parallelism/training.hpp"
+#include "parallelism/unfolded_faults.hpp"
 #include "scenarios/economics.hpp"
 #include "scenarios/library.hpp"
 #include "sim/config.hpp"
@@ -40,6 +41,7 @@ struct Scenario {
   int nodes = 1;
   FabricSpec fabric;
   std::string placement = "packed";  // packed | scattered | random
+  std::vector<Fault> faults;  // unequal ranks and links; any makes every step an unfolded one
   SoftwareProfile software;
   Layout layout;
   ScheduleSpec schedule;

@@ -40,6 +40,25 @@ constexpr std::array kExplanations = {
                 "The pipeline papers' fraction (Narayanan et al. 2021, section 2.2): (p-1)/m for GPipe and "
                 "1F1B, (p-1)/(m*v) for\n"
                 "v interleaved chunks. Always larger than bubble_fraction: f/(1-f)."},
+    Explanation{"unfolded", "step", "step.unfolded", "",
+                "Every rank of the job on its own clock, with its own slowdown and links: `step --unfolded`, or "
+                "any scenario\n"
+                "with cluster.faults. With equal ranks it is the folded step to the nanosecond. Items of the "
+                "list cluster.faults:\n"
+                "  {rank: 17, slowdown: 1.1}  {stage: 15, replica: 0, tensor: 0, slowdown: 1.1}  a slow GPU\n"
+                "  {node: 3, slowdown: 1.1, host_slowdown: 1.5}  {rack: 2, rack_nodes: 2, slowdown: 1.08}\n"
+                "  {share: 0.01, slowdown: 1.1}  {spread: 0.02}  {jitter: 0.05}  drawn by the seed\n"
+                "  {link: node3.gpu1-node3.nvswitch, capacity: 0.5}  a degraded cable; 0 is a failed one"},
+    Explanation{"critical_path", "step", "step.unfolded.critical_path", "sum of causes[].time_s = time_s",
+                "The chain of work without a gap that ends with the step: from the last gradients back through "
+                "reductions to\n"
+                "the replica that came last, through collectives to the slowest member, through messages to "
+                "their senders.\n"
+                "A cause's share is its part of that chain; `saved_per_second` is what the step gets shorter "
+                "when the cause\n"
+                "takes a second less on it, by simulating the step with 1 % less of the cause: below 1 where "
+                "another chain\n"
+                "is nearly as long."},
     Explanation{"exposed", "step", "",
                 "exposed = communication time - the part that runs while the GPU computes",
                 "Exposed communication is what lengthens the step. `time_s` of a communication row is its "

@@ -300,3 +300,20 @@ TEST_CASE("completion scripts name every command, for the three shells and no ot
   }
   CHECK(here.run({"completion", "tcsh"}).status == 2);
 }
+
+TEST_CASE("step --unfolded follows the critical path, and faults do so without being asked") {
+  const Workplace here;
+  const Ran equal = here.run({"step", "one-node", "--unfolded", "--format", "json"});
+  REQUIRE(equal.status == 0);
+  const Json step = Json::parse(equal.out)["step"];
+  double sum = 0;
+  for (const Json& cause : step["unfolded"]["critical_path"]["causes"]) sum += cause["time_s"].get<double>();
+  CHECK(sum == doctest::Approx(step["time_s"].get<double>()).epsilon(1e-9));
+  CHECK(step["unfolded"]["symmetric_time_s"] == step["time_s"]);
+  const Ran slow = here.run({"step", "one-node", "--set", "cluster.faults=[{rank: 3, slowdown: 1.1}]"});
+  REQUIRE(slow.status == 0);
+  CHECK(slow.out.find("slows the critical path most: rank 3") != std::string::npos);
+  const Ran nowhere = here.run({"step", "one-node", "--set", "cluster.faults=[{rank: 8, slowdown: 1.1}]"});
+  CHECK(nowhere.status == 2);
+  CHECK(nowhere.err.find("rank 8 does not exist; the job's are 0 to 7") != std::string::npos);
+}

@@ -2,8 +2,8 @@
 // that the number of waiting events stays. Three distributions of the delay, drawn before the clock runs:
 //   exponential  mean 1 ms
 //   bimodal      nine of ten uniform in 0-0.1 ms, one uniform in 10-20 ms
-//   step         of the events of an unfolded llama3-405b step: messages of 0.15 ms, forwards of 6 ms,
-//                backwards of 12 ms, each rank up to 1 % off
+//   step         of the events of an unfolded llama3-405b step: messages of 0.9 ms, forwards of 13 ms,
+//                backwards of 26 ms, each rank up to 1 % off
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -30,7 +30,7 @@ std::vector<std::uint64_t> delays(std::int64_t distribution) {
       ns = random.uniform() < 0.9 ? random.uniform() * 1e5 : 1e7 * (1 + random.uniform());
     if (distribution == step) {
       const double which = random.uniform();
-      ns = (which < 0.5 ? 1.5e5 : which < 0.75 ? 6e6 : 12e6) * (1 + 0.01 * random.uniform());
+      ns = (which < 0.5 ? 9e5 : which < 0.75 ? 13e6 : 26e6) * (1 + 0.01 * random.uniform());
     }
     delay = static_cast<std::uint64_t>(ns);
   }

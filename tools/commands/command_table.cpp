@@ -25,6 +25,8 @@ constexpr std::array kSimulation = {
     Option{"threads", 'j', "N", "threads (default: all cores); the result is the same for any N"},
 };
 
+constexpr std::array kStepOptions = {
+    Option{"unfolded", 0, "", "every rank on its own clock: who waits for whom, and the critical path"}};
 constexpr std::array kGoodputOptions = {
     Option{"trials", 0, "N",
            "how many runs are drawn (default 200, at most 1,000,000), or auto: until the mean is known to "
@@ -104,11 +106,16 @@ const std::array kCommands = {
             1,
             1,
             true,
-            {},
+            kStepOptions,
             "Where the time of one step goes on the rank that ends last, both definitions of the bubble, "
             "what is\n"
             "communicated, and memory by pipeline stage. `runcast explain breakdown` defines each line.\n\n"
-            "  runcast step llama3-405b-16k --set schedule.name=1f1b --set schedule.virtual_stages=1\n",
+            "  runcast step llama3-405b-16k --set schedule.name=1f1b --set schedule.virtual_stages=1\n\n"
+            "With --unfolded, or with cluster.faults in the scenario, every rank is simulated: who waited for\n"
+            "whom, the critical path by cause, and what a second less of each would save.\n\n"
+            "  runcast step llama3-405b-16k --set 'cluster.faults=[{rank: 17, slowdown: 1.1}]'\n"
+            "  runcast step llama3-405b-16k --set 'cluster.faults=[{stage: 15, slowdown: 1.1}, {jitter: 0.02}]'\n"
+            "  runcast step llama3-405b-16k --set 'cluster.faults=[{rack: 3, slowdown: 1.08}]'\n",
             step_command},
     Command{"goodput", "the run with failures: days, ledger, checkpoint interval", "SCENARIO", 1, 1, true,
             kGoodputOptions,

@@ -85,6 +85,7 @@ ExperimentOptions experiment_options(const Invocation& invocation, Progress& pro
   ExperimentOptions options;
   if (arguments.has("seed"))
     options.seed = static_cast<std::uint64_t>(whole_number(arguments.last("seed"), "seed", 0));
+  options.unfolded = arguments.has("unfolded");
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   if (arguments.has("threads"))
     options.threads =

@@ -17,6 +17,7 @@ std::string validation_screen(const nlohmann::ordered_json& document, const Styl
 // The parts of result_screen; each is "" when its key is absent.
 std::string scenario_part(const nlohmann::ordered_json& document, const Style& style);
 std::string step_part(const nlohmann::ordered_json& document, const Style& style);
+std::string unfolded_part(const nlohmann::ordered_json& document, const Style& style);
 std::string communication_part(const nlohmann::ordered_json& document, const Style& style);
 std::string memory_part(const nlohmann::ordered_json& document, const Style& style);
 std::string run_part(const nlohmann::ordered_json& document, const Style& style);
