@@ -153,7 +153,7 @@ std::optional<Run::Trouble> Run::recover_once(const Trouble& trouble) {
                          {}});
   result_.lost_by_class[trouble.failure] += before - position_;
   take_out(trouble);
-  auto next = pass_states(trouble, &loaded.level->plan, loaded.load);
+  auto next = pass_states(trouble, loaded);
   if (book_.recording()) book_.event_at(event).down = now() - begin;
   return next;
 }
@@ -168,26 +168,29 @@ std::array<double, kRecoveryStates> Run::state_factors(ClassDraws& draws) const 
   return factors;
 }
 
-// The states one by one. What strikes before the restart begins is repaired along: that state begins again.
-std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, const CheckpointLevel* level,
-                                             Duration load) {
+Run::Attempt Run::begin_attempt(const Trouble& trouble) {
   const FailureClass& failure = input_.failures.classes[trouble.failure];
   ClassDraws& draws = draws_[trouble.failure];
   const std::array<double, kRecoveryStates> factors = state_factors(draws);
-  Incident incident;
-  incident.swap = fleet_.missing() > 0;
+  Attempt attempt{{}, scaled(plan_.times, factors), factors[static_cast<std::size_t>(RecoveryState::load)]};
   if (trouble.kind == Kind::strike && failure.action != Action::preempt)
-    incident.detect = scaled(failure.detect ? to_clock(*failure.detect) : plan_.times.detect,
-                             factors[static_cast<std::size_t>(RecoveryState::detect)]);
+    attempt.incident.detect = scaled(failure.detect ? to_clock(*failure.detect) : plan_.times.detect,
+                                     factors[static_cast<std::size_t>(RecoveryState::detect)]);
   if (plan_.manual_probability > 0 && draws.manual.uniform() < plan_.manual_probability)
-    incident.manual = plan_.times.manual;
-  const RecoveryTimes times = scaled(plan_.times, factors);
+    attempt.incident.manual = plan_.times.manual;
+  return attempt;
+}
+
+// The states one by one. What strikes before the restart begins is repaired along: that state begins again, with
+// times of its own.
+std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, Loaded loaded) {
+  Attempt attempt = begin_attempt(trouble);
   bool waited = false;
   for (std::size_t i = 0; i < kRecoveryStates;) {
     const auto state = static_cast<RecoveryState>(i);
-    incident.load = scaled(load, factors[static_cast<std::size_t>(RecoveryState::load)]);
-    incident.swap = incident.swap || fleet_.missing() > 0;
-    Duration d = plan_.policy->timeline(incident, times)[i];
+    attempt.incident.load = scaled(loaded.load, attempt.load_factor);
+    attempt.incident.swap = attempt.incident.swap || fleet_.missing() > 0;
+    Duration d = plan_.policy->timeline(attempt.incident, attempt.times)[i];
     if (state == RecoveryState::wait_for_spare) {
       const Time ready = can_start_without_lost() ? now() : fleet_.ready(now());
       d = ready == kNever ? horizon_ - now() : ready - now();
@@ -195,7 +198,8 @@ std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, const Check
       waited = waited || d.ns > 0;
     }
     if (state == RecoveryState::reschedule) d += fill_positions();
-    if (state == RecoveryState::load && level->kind == TierKind::parallel_fs && !storage_reachable())
+    const bool from_storage = loaded.level->plan.kind == TierKind::parallel_fs;
+    if (state == RecoveryState::load && from_storage && !storage_reachable())
       d += storage_down_until_ - now();
     auto next = spend(d, kBucketOf[i], false);
     if (now() >= horizon_) return std::nullopt;
@@ -206,10 +210,9 @@ std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, const Check
     if (state > RecoveryState::wait_for_spare) return next;
     ++result_.unplanned;
     ++result_.interruptions_by_class[next->failure];
-    const Loaded now_whole = roll_back(*next);
-    level = &now_whole.level->plan;
-    load = now_whole.load;
+    loaded = roll_back(*next);
     take_out(*next);
+    attempt = begin_attempt(*next);
   }
   put_back_whole();
   return std::nullopt;
@@ -219,7 +222,7 @@ std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, const Check
 Duration Run::fill_positions() {
   const NodeFleet::Filling filling = fleet_.fill(now());
   for (const std::int32_t id : filling.entered) hazard_.enter(id, fleet_.node(id), hazard_clock());
-  Duration more = plan_.preemption * filling.borrowed;
+  Duration more = scaled(plan_.preemption, static_cast<double>(filling.borrowed));
   if (filling.cold > 0) more += plan_.cold_reschedule;
   return more;
 }
@@ -265,7 +268,7 @@ Run::Loaded Run::roll_back(const Trouble& trouble) {
 // Of the saves before a corruption: the newest that is still kept.
 Work Run::oldest_kept(Work newest, Work wanted) const {
   const CheckpointPlan& plan = input_.checkpoint;
-  if (plan.retain == 0 || wanted >= newest - levels_.durable().stride * (plan.retain - 1)) return wanted;
+  if (plan.retain == 0 || (newest - wanted).ns / levels_.durable().stride.ns < plan.retain) return wanted;
   if (plan.archive.value <= 0) return Work{};
   const Work archive = to_clock(plan.archive);
   return step_begin(archive * (wanted.ns / archive.ns));

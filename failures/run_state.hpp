@@ -100,7 +100,6 @@ class Run {
   // -- recovery
   void recover(Trouble trouble);
   std::optional<Trouble> recover_once(const Trouble& trouble);
-  std::optional<Trouble> pass_states(const Trouble& trouble, const CheckpointLevel* level, Duration load);
   std::optional<Trouble> go_on_without(const Trouble& trouble);
   std::optional<Trouble> leave_with_notice(const Trouble& trouble);
   bool can_go_on_without(const Trouble& trouble) const;
@@ -109,6 +108,13 @@ class Run {
     Duration load;
   };
   Loaded roll_back(const Trouble& trouble);
+  struct Attempt {  // the times of one recovery
+    Incident incident;
+    RecoveryTimes times;
+    double load_factor;
+  };
+  Attempt begin_attempt(const Trouble& trouble);
+  std::optional<Trouble> pass_states(const Trouble& trouble, Loaded loaded);
   Work oldest_kept(Work newest, Work wanted) const;
   void take_out(const Trouble& trouble);
   std::array<double, kRecoveryStates> state_factors(ClassDraws& draws) const;

@@ -16,6 +16,12 @@ Duration stretched(Duration d, double factor) {
   return {static_cast<std::int64_t>(std::min(kForever, std::ceil(static_cast<double>(d.ns) * factor)))};
 }
 
+// d x n, at most 36 years as well.
+Duration repeated(Duration d, std::int64_t n) {
+  const Duration most{kNever.ns / 8};
+  return d.ns > most.ns / n ? most : d * n;
+}
+
 }  // namespace
 
 SaveLevels::SaveLevels(const CheckpointPlan& plan, std::optional<Seconds> load, std::vector<StepGrid> grids)
@@ -89,7 +95,8 @@ std::vector<SaveLevels::Cycle> SaveLevels::cycles(const Pace& pace) const {
   Cycle inner{stretched(levels_[0].stride, pace.factor), {}, 0};
   for (std::size_t i = 0; i < levels_.size(); ++i) {
     const std::int64_t n = i == 0 ? 1 : levels_[i].stride.ns / levels_[i - 1].stride.ns;
-    Cycle cycle{inner.compute * n, inner.blocked * n + levels_[i].block, inner.saves * n + 1};
+    Cycle cycle{repeated(inner.compute, n), repeated(inner.blocked, n) + levels_[i].block,
+                inner.saves * n + 1};
     if (i + 1 == levels_.size()) cycle.blocked += pace.extra;
     all.push_back(cycle);
     inner = cycle;

@@ -178,3 +178,26 @@ TEST_CASE("a corruption that is older than all retained saves costs the run, an 
   simulate_run(in, 1, 0, &record);
   CHECK(to_seconds(record.events[0].lost).value == doctest::Approx(2500).epsilon(1e-3));
 }
+
+TEST_CASE("600,000 GPUs under every policy: each trial closes, whether it gets anywhere or not") {
+  // 75,000 nodes, one failure in some minutes; links fewer than the library has them.
+  for (const RecoveryPolicy& policy : recovery_policies()) {
+    RecoverySettings recovery;
+    recovery.policy = policy.name;
+    RunInput in;
+    in.steps.phases = {{2'000, Seconds(20), {}}};
+    in.scale = {75'000, 8, 4'687, 405e9};
+    in.failures = test::library_failures("places");
+    for (FailureClass& failure : in.failures.classes)
+      if (failure.name == "link_flap" || failure.name == "link") failure.rate.rate *= 0.01;
+    in.checkpoint = with_memory_level(
+        resolve(CheckpointSettings{}, in.scale, unplanned_rate(in.failures, in.scale)), recovery, in.scale);
+    in.recovery = resolve(recovery, in.scale, in.failures);
+    in.window = Seconds(kDay);
+    CAPTURE(policy.name);
+    REQUIRE(problems(in).empty());
+    const RunResult r = simulate_run(in, 1, 0);
+    CHECK(r.wall == to_clock(Seconds(kDay)));
+    CHECK(r.unplanned > 50);
+  }
+}
