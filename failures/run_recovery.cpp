@@ -181,16 +181,20 @@ Run::Attempt Run::begin_attempt(const Trouble& trouble) {
   return attempt;
 }
 
-// The states one by one. What strikes before the restart begins is repaired along: that state begins again, with
-// times of its own.
+// The states one by one. What strikes before the restart begins is repaired along: that state begins again for it,
+// beside what the state still had to do. A job that is known to be down needs no second detection.
 std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, Loaded loaded) {
   Attempt attempt = begin_attempt(trouble);
   bool waited = false;
+  std::optional<Duration> left;  // of the state as it was before it was struck
   for (std::size_t i = 0; i < kRecoveryStates;) {
     const auto state = static_cast<RecoveryState>(i);
     attempt.incident.load = scaled(loaded.load, attempt.load_factor);
     attempt.incident.swap = attempt.incident.swap || fleet_.missing() > 0;
     Duration d = plan_.policy->timeline(attempt.incident, attempt.times)[i];
+    if (left && state == RecoveryState::detect) d = std::min(d, *left);
+    if (left && state == RecoveryState::diagnose) d = std::max(d, *left);
+    left.reset();
     if (state == RecoveryState::wait_for_spare) {
       const Time ready = can_start_without_lost() ? now() : fleet_.ready(now());
       d = ready == kNever ? horizon_ - now() : ready - now();
@@ -201,6 +205,7 @@ std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, Loaded load
     const bool from_storage = loaded.level->plan.kind == TierKind::parallel_fs;
     if (state == RecoveryState::load && from_storage && !storage_reachable())
       d += storage_down_until_ - now();
+    const Time begin = now();
     auto next = spend(d, kBucketOf[i], false);
     if (now() >= horizon_) return std::nullopt;
     if (!next) {
@@ -208,6 +213,7 @@ std::optional<Run::Trouble> Run::pass_states(const Trouble& trouble, Loaded load
       continue;
     }
     if (state > RecoveryState::wait_for_spare) return next;
+    left = d - (now() - begin);
     ++result_.unplanned;
     ++result_.interruptions_by_class[next->failure];
     loaded = roll_back(*next);

@@ -9,8 +9,8 @@
 //  - a save counts from the instant it is durable (end of its block + persist), at a level that survives
 //    the event;
 //  - what ends at the instant of a failure did end;
-//  - a failure restarts the state that it strikes: detection, diagnosis or the wait for a spare begin again,
-//    with times of their own and one more node to replace; a restart of processes that is struck is itself a failure, to be detected
+//  - a failure restarts the state that it strikes: diagnosis or the wait for a spare begin again with one more
+//    node to replace, beside what was left of them (a detection ends with the first that is noticed); a restart of processes that is struck is itself a failure, to be detected
 //    (Daly's semantics, and what happens in a replay or a save); with the `up` clock nothing fails there;
 //  - a planned stop waits for the end of the step (or of the recovery), saves, and lasts its duration;
 //  - silent corruption is latent: found later, the run goes back to the last durable save before its onset,

@@ -26,9 +26,14 @@ constexpr std::size_t kTimePoints = 24;
 
 Json known(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
+// Null where a figure is not known: of no trial, or the interval of a single one.
+Json known_summary_json(const Summary& s) {
+  return {{"mean", known(s.mean)}, {"ci95_low", known(s.ci95_low)}, {"ci95_high", known(s.ci95_high)},
+          {"p5", known(s.p5)},     {"p50", known(s.p50)},           {"p95", known(s.p95)}};
+}
+
 // One value has no confidence interval: null, as any figure that is not known.
 Json summary_json(const Summary& s) {
-  const auto known = [](double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); };
   return {{"mean", s.mean},
           {"ci95_low", known(s.ci95_low)},
           {"ci95_high", known(s.ci95_high)},
@@ -254,9 +259,7 @@ RunOutcome run_outcome(const Scenario& s, const RunInput& in, const ExperimentOp
              {"trials", result.trials},
              {"unfinished", result.unfinished},
              {"causes", causes_json(result)},
-             {"first_failure_h", std::isfinite(result.first_failure_hours.mean)
-                                     ? summary_json(result.first_failure_hours)
-                                     : Json(nullptr)},
+             {"first_failure_h", known_summary_json(result.first_failure_hours)},
              {"waits", {{"mean", result.waits}, {"mean_wait_s", result.mean_wait.value}}},
              {"repairs", repairs_json(result)},
              {"spares", in.recovery.spares},
@@ -335,7 +338,7 @@ nlohmann::ordered_json comparison(const std::vector<RunAlternative>& alternative
       base = figures;
     } else {
       const PairedDifference difference = paired_difference(base, figures);
-      row["difference"] = {{"days", summary_json(difference.days)},
+      row["difference"] = {{"days", known_summary_json(difference.days)},
                            {"goodput", summary_json(difference.goodput)},
                            {"pairs", difference.goodput.n}};
     }

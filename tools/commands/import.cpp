@@ -64,9 +64,15 @@ std::string screen_of(const Json& document, const Style& style) {
                law_words(cause["gaps"]), std::isfinite(p) ? fixed(p, 2) : std::string(),
                repair > 0 ? time_text(repair) : std::string()});
   }
-  return out + table.text(2) +
-         "\n  gaps are of the whole system; p is optimistic, as the law was fitted to the same gaps\n\n" +
-         text_of(document, "yaml");
+  out += table.text(2) +
+         "  gaps are of the whole system; p is optimistic, as the law was fitted to the same gaps\n";
+  std::string commented;  // so that the whole is a library entry
+  for (std::size_t begin = 0; begin < out.size();) {
+    const std::size_t end = out.find('\n', begin);
+    commented += "# " + out.substr(begin, end - begin) + "\n";
+    begin = end + 1;
+  }
+  return commented + text_of(document, "yaml");
 }
 
 Answer import_failures(const Invocation& invocation, const std::string& path) {
