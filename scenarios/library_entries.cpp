@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace runcast {
@@ -48,6 +49,18 @@ const Precision& precision_on(const GpuSpec& gpu, const std::string& name, std::
     throw ConfigError(
         fmt::format("{}: {} has no {} units; it has {}", where, gpu.name, name, fmt::join(has, ", ")));
   return *found;
+}
+
+int gpus_of_node(std::string_view gpu, const Library& library) {
+  std::int64_t most = 1;
+  for (const LibraryEntry& entry : library.entries()) {
+    if (entry.folder != "hardware/nodes") continue;
+    Document document = Document::parse(entry.text, entry.path);
+    Section node = document.root();
+    if (node.kind("gpu") == NodeKind::scalar && node.text("gpu") == gpu)
+      most = std::max(most, node.count("gpus", 8));
+  }
+  return static_cast<int>(std::min<std::int64_t>(most, 1024));
 }
 
 Dollars list_price(const GpuSpec& gpu) { return (gpu.price_low + gpu.price_high) / 2; }

@@ -20,6 +20,9 @@ SoftwareProfile software_named(const std::string& name, const Library&, std::str
 // The row of precisions() with this name, which the GPU must have units for.
 const Precision& precision_on(const GpuSpec&, const std::string& name, std::string_view where);
 
+// GPUs of the largest node of the library that has this GPU; 1 when none has.
+int gpus_of_node(std::string_view gpu, const Library&);
+
 // The middle of the entry's on-demand range; 0 when it has no price.
 Dollars list_price(const GpuSpec&);
 

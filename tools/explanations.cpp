@@ -172,6 +172,31 @@ constexpr std::array kExplanations = {
                 "At the data centre's meter: pue is its overhead over the machines' own draw."},
     Explanation{"co2e_t", "cost", "cost.co2e_t", "co2e = energy * carbon intensity of the region",
                 "Tonnes of CO2 equivalent of the electricity; the making of the machines is left out."},
+    // ---- the model by counting
+    Explanation{"flops_per_token", "model", "flops_per_token.exact", "training = 3 * forward; 4 * with full recomputation",
+                "FLOPs of one token by the conventions that published MFUs use:\n"
+                "  exact          matrix products, causal attention at half (Megatron-Bridge)\n"
+                "  exact_full     attention over the full square (torchtitan, older Megatron)\n"
+                "  6n             6 N, N the active parameters with embedding and head\n"
+                "  palm           6 N + 12 L a d s (Chowdhery et al. 2022, appendix B)\n"
+                "  megatron_2021  72 L h^2 (1 + s/6h + V/(12 h L)) (Narayanan et al. 2021, eq. 3, which prints 96 "
+                "for training\n"
+                "                 with full recomputation)"},
+    Explanation{"kv_cache_bytes_per_token", "model", "kv_cache_bytes_per_token",
+                "bytes = 2 * layers * kv_heads * head_dim * 2",
+                "Keys and values of one token in 16 bits; latent attention (MLA) keeps layers * (kv_lora + rope_dim) "
+                "* 2."},
+    Explanation{"roofline", "model", "roofline", "time >= max(FLOPs / peak, bytes / memory bandwidth)",
+                "The least time that the datasheet allows (Williams et al. 2009). A training step of B tokens on one "
+                "GPU moves\n"
+                "3 x weights + 2 x gradients + 2 x optimizer states + 2 B x what a token's layers keep; a decode step "
+                "the weights\n"
+                "once and the KV cache of each sequence. Kernels reach neither peak: `runcast step` simulates them."},
+    Explanation{"grade", "model", "measured.grade", "A: above 75 % of published MFUs, B: 50 %, C: 25 %, D: below",
+                "A measured throughput against the library's published steps of the same GPU and number format, all "
+                "MFUs counted\n"
+                "alike (exact FLOPs over the dense peak). H100's 1,979 TFLOP/s is with structured sparsity: MFUs of "
+                "that are half."},
     // ---- scaling laws
     Explanation{"n_opt", "scaling laws", "n_opt",
                 "n_opt = G (C/6)^(beta/(alpha+beta)), G = (alpha A / beta B)^(1/(alpha+beta))",

@@ -75,6 +75,7 @@ Answer run_command(const Invocation&);
 Answer step_command(const Invocation&);
 Answer goodput_command(const Invocation&);
 Answer memory_command(const Invocation&);
+Answer model_command(const Invocation&);
 Answer scaling_command(const Invocation&);
 Answer calibrate_command(const Invocation&);
 Answer validate_command(const Invocation&);

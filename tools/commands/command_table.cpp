@@ -65,6 +65,21 @@ constexpr std::array kImportOptions = {
     Option{"nodes", 0, "N", "nodes that were watched (default: those that the record names)"},
     Option{"span", 0, "TIME", "how long they were watched (default: until the record's last date)"},
 };
+constexpr std::array kModelOptions = {
+    Option{"sequence", 0, "TOKENS", "sequence length (default 4096, or all learned positions where fewer)"},
+    Option{"convention", 0, "NAME", "FLOPs of the cost: exact (default), exact_full, 6n, palm or megatron_2021"},
+    Option{"gpu", 0, "NAME", "a GPU of the library for roofline, cost and grade (default h100)"},
+    Option{"precision", 0, "NAME", "number format (default bf16)"},
+    Option{"software", 0, "NAME", "profile that says what gradients and the framework weigh (default megatron)"},
+    Option{"batch", 0, "N", "sequences that are decoded together (default 1)"},
+    Option{"context", 0, "TOKENS", "context of decoding (default: the sequence)"},
+    Option{"tokens", 0, "N", "what training on, reading and generating so many tokens costs, e.g. 100M"},
+    Option{"gpus", 0, "N", "GPUs that share the work of --tokens or gave --measured (default 1)"},
+    Option{"mfu", 0, "SHARE", "with --tokens: model FLOPs utilization (default 1, a lower bound)"},
+    Option{"price", 0, "DOLLARS", "of a GPU-hour, e.g. '2 USD' (default: the library's)"},
+    Option{"measured", 0, "RATE", "grade this throughput of all GPUs, e.g. '10000 tokens/s'"},
+    Option{"peak", 0, "RATE", "with --measured: your own figure of the peak, e.g. '1979 TFLOP/s'"},
+};
 constexpr std::array kScalingOptions = {
     Option{"compute", 0, "FLOPS", "the budget in FLOPs, e.g. 1e23 or '1000 PF-days'"},
     Option{"gpu-hours", 0, "N", "the budget in GPU-hours, e.g. 1M; with --scenario, or --gpu and --mfu"},
@@ -137,6 +152,20 @@ const std::array kCommands = {
             "Exit status 1 when it does not fit.\n\n"
             "  runcast memory llama3-405b-16k --set training.recompute=full\n",
             memory_command},
+    Command{"model",
+            "parameters, FLOPs, memory, KV cache, roofline and cost of a model",
+            "MODEL",
+            1,
+            2,
+            false,
+            kModelOptions,
+            "What counting alone tells of a model of the library, or of a YAML file with its dimensions: "
+            "nothing is\n"
+            "simulated, rooflines are bounds. `runcast list models` has the names.\n\n"
+            "  runcast model llama3-8b --sequence 8192\n"
+            "  runcast model llama-7b --gpu a100-80 --tokens 100M --convention 6n --price '2 USD'\n"
+            "  runcast model llama3-8b --measured '10000 tokens/s' --gpu h100\n",
+            model_command},
     Command{"scaling",
             "the best parameters and tokens for a budget, and where known models lie",
             "",

@@ -48,6 +48,7 @@ std::string bash_script() {
       "    show) names=$(runcast list --format csv 2>/dev/null | cut -d, -f2) ;;\n";
   out += fmt::format("    help) names='{}' ;;\n    completion) names='bash zsh fish' ;;\n", command_names());
   out +=
+      "    model) names=$(runcast list models --format csv 2>/dev/null | cut -d, -f2) ;;\n"
       "    explain) names=$(runcast explain --format csv 2>/dev/null | cut -d, -f1) ;;\n"
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$options $names\" -- \"$word\") $(compgen -f -- \"$word\"))\n"
@@ -79,6 +80,8 @@ std::string fish_script() {
   return out +
          "complete -c runcast -n '__fish_seen_subcommand_from run step goodput memory' -F "
          "-a '(runcast list runs --format csv 2>/dev/null | tail -n +2 | cut -d, -f2)'\n"
+         "complete -c runcast -n '__fish_seen_subcommand_from model' "
+         "-a '(runcast list models --format csv 2>/dev/null | tail -n +2 | cut -d, -f2)'\n"
          "complete -c runcast -n '__fish_seen_subcommand_from show' "
          "-a '(runcast list --format csv 2>/dev/null | tail -n +2 | cut -d, -f2)'\n"
          "complete -c runcast -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n";

@@ -11,6 +11,7 @@
 namespace runcast {
 
 std::string result_screen(const nlohmann::ordered_json& document, const Style& style);
+std::string model_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string scaling_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string validation_screen(const nlohmann::ordered_json& document, const Style& style);
 

@@ -1,0 +1,368 @@
+// Calls the calculators of parallelism/ one after the other and writes what they say.
+#include "scenarios/model_calculator.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "parallelism/roofline.hpp"
+#include "scenarios/library_entries.hpp"
+#include "scenarios/throughput_grade.hpp"
+
+namespace runcast {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array kConventions = {FlopConvention::exact, FlopConvention::exact_full, FlopConvention::six_n,
+                                     FlopConvention::palm, FlopConvention::megatron_2021};
+constexpr std::int64_t kUsualSequence = 4096;
+
+struct RecomputeRow {
+  std::string_view name;
+  Recompute::Kind kind;
+};
+// All that `recompute: [modules]` can name.
+constexpr std::array kModules = {"attention_core", "mlp_activation", "moe_activation",
+                                 "norms",          "mlp_up",         "mla_up"};
+constexpr std::array<RecomputeRow, 3> kRecomputes = {{{"none", Recompute::Kind::none},
+                                                      {"selective", Recompute::Kind::selective},
+                                                      {"full", Recompute::Kind::full}}};
+
+// What a request stands for, read.
+struct Study {
+  const ModelRequest& request;
+  const Library& library;
+  Model model;
+  GpuSpec gpu;
+  const Precision* precision = nullptr;
+  SoftwareProfile software = {};
+  FlopConvention convention = FlopConvention::exact;
+  std::int64_t sequence = 0;
+  double context = 0;
+
+  TrainingSpec training(Recompute::Kind recompute) const {
+    TrainingSpec t;
+    t.sequence_length = sequence;
+    t.precision = precision;
+    t.recompute.kind = recompute;
+    if (recompute == Recompute::Kind::modules) t.recompute.modules.assign(kModules.begin(), kModules.end());
+    t.optimizer = request.optimizer;
+    return t;
+  }
+  Flops per_token(FlopConvention c) const { return training_flops_per_token(model, real(sequence), c); }
+  static double real(std::int64_t n) { return static_cast<double>(n); }
+};
+
+Json json_of(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+FlopConvention convention_named(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  std::vector<std::string> names;
+  for (const FlopConvention c : kConventions) {
+    if (name_of(c) == name) return c;
+    names.emplace_back(name_of(c));
+  }
+  const std::string near = nearest_name(name, names);
+  throw ConfigError(fmt::format("--convention: unknown convention '{}'{}; legal: {}", name,
+                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+                                fmt::join(names, ", ")));
+}
+
+Study read(const ModelRequest& r, const Library& library) {
+  Study s{r, library, model_named(r.model, library, "runcast model"), gpu_named(r.gpu, library, "--gpu")};
+  s.precision = &precision_on(s.gpu, r.precision, "--precision");
+  s.software = software_named(r.software, library, "--software");
+  s.convention = convention_named(r.convention);
+  const std::int64_t usual =
+      s.model.positions > 0 ? std::min(s.model.positions, kUsualSequence) : kUsualSequence;
+  s.sequence = r.sequence > 0 ? r.sequence : usual;
+  s.context = r.context > 0 ? r.context : Study::real(s.sequence);
+  if (r.mfu && !(*r.mfu > 0 && *r.mfu <= 1))
+    throw ConfigError(fmt::format("--mfu: {} is not a share between 0 and 1, e.g. 0.4", *r.mfu));
+  return s;
+}
+
+// ---- counting -------------------------------------------------------------------------------------------
+
+void add_counts(Json& json, const Study& s) {
+  const ParameterCount count = count_parameters(s.model);
+  const ParameterParts p = parameter_parts(s.model);
+  json["parameters"] = count.total;
+  json["active_parameters"] = count.active;
+  json["parameters_by_component"] = {{"embedding", p.embedding},  {"positions", p.positions},
+                                     {"attention", p.attention},  {"mlp", p.mlp},
+                                     {"router", p.router},        {"routed_experts", p.routed_experts},
+                                     {"norms", p.norms},          {"head", p.head},
+                                     {"prediction", p.prediction}};
+  json["sequence_length"] = s.sequence;
+  Json training, forward, recomputed;
+  for (const FlopConvention c : kConventions) {
+    const std::string name(name_of(c));
+    const double flops = s.per_token(c).value;
+    training[name] = flops;
+    forward[name] = flops / 3;
+    recomputed[name] = flops / 3 * 4;
+  }
+  json["flops_per_token"] = std::move(training);
+  json["forward_flops_per_token"] = std::move(forward);
+  json["full_recompute_flops_per_token"] = std::move(recomputed);
+}
+
+void add_shares(Json& json, const Study& s) {
+  json["attention_half_sequence"] = json_of(half_attention_sequence(s.model));
+  json["scores_half_sequence"] = json_of(half_scores_sequence(s.model));
+  Json rows = Json::array();
+  std::vector<std::int64_t> lengths = {1024, 4096, 16384, 65536, 262144, 1048576};
+  if (std::find(lengths.begin(), lengths.end(), s.sequence) == lengths.end()) lengths.push_back(s.sequence);
+  std::sort(lengths.begin(), lengths.end());
+  for (const std::int64_t length : lengths) {
+    const ForwardFlops f = forward_flops(s.model, Study::real(length));
+    rows.push_back({{"sequence_length", length},
+                    {"attention_share", f.attention() / f.total()},
+                    {"scores_share", f.scores / f.total()},
+                    {"mlp_share", f.mlp / f.total()},
+                    {"head_share", f.head / f.total()},
+                    {"exact_flops_per_token", 3 * f.total().value}});
+  }
+  json["flop_shares"] = std::move(rows);
+}
+
+// ---- memory ---------------------------------------------------------------------------------------------
+
+void add_memory(Json& json, const Study& s) {
+  const double n = Study::real(count_parameters(s.model).total), tokens = Study::real(s.sequence);
+  Json memory;
+  // All in 16 bits: weights, gradients, two moments; the least that Adam's training could take.
+  memory["all_16_bit_gb"] = 8 * n / kGiga;
+  Json activations = Json::array();
+  std::vector<RecomputeRow> choices(kRecomputes.begin(), kRecomputes.end());
+  choices.insert(choices.begin() + 2, RecomputeRow{"modules", Recompute::Kind::modules});
+  for (const RecomputeRow& row : choices) {
+    const TrainingSpec training = s.training(row.kind);
+    const StageMemory m = memory_at(s.model, {&s.gpu, &training, &s.software, 1}).stages.front();
+    if (row.kind == Recompute::Kind::none) {
+      memory["weights_gb"] = m.weights.value / kGiga;
+      memory["gradients_gb"] = m.gradients.value / kGiga;
+      memory["optimizer_gb"] = m.optimizer.value / kGiga;
+      memory["states_gb"] = (m.weights + m.gradients + m.optimizer).value / kGiga;
+      memory["state_bytes_per_parameter"] = (m.weights + m.gradients + m.optimizer).value / n;
+    }
+    activations.push_back({{"recompute", row.name},
+                           {"layers_gb", m.activations.value / kGiga},
+                           {"layers_bytes_per_token", m.activations.value / tokens}});
+  }
+  memory["activations_of_one_sequence"] = std::move(activations);
+  json["memory"] = std::move(memory);
+  json["kv_cache_bytes_per_token"] = kv_cache_bytes(s.model, 1).value;
+}
+
+// What fits on this GPU, alone or as a node that shares its states (ZeRO-3).
+Json training_fits(const Study& s, const GpuSpec& gpu, int gpus) {
+  Json json;
+  for (const RecomputeRow& row : kRecomputes) {
+    TrainingSpec training = s.training(row.kind);
+    if (gpus > 1) training.sharding.kind = Sharding::Kind::zero3;
+    const TrainingPlace place{&gpu, &training, &s.software, gpus};
+    json[std::string(row.name)] = {{"longest_sequence", longest_training_sequence(s.model, place)},
+                                   {"largest_micro_batch", largest_micro_batch(s.model, place)}};
+  }
+  return json;
+}
+
+void add_gpu_types(Json& json, const Study& s) {
+  Json rows = Json::array();
+  for (const std::string& name : s.library.names("hardware/gpus")) {
+    const GpuSpec gpu = gpu_named(name, s.library, "library");
+    const int gpus = gpus_of_node(name, s.library);
+    const Bytes weights = served_weights(s.model, *s.precision);
+    const auto left = [&](double n) { return n * (gpu.capacity - s.software.framework_memory) - weights; };
+    Json row = {{"gpu", name}, {"capacity_gib", in_gib(gpu.capacity)}};
+    row["training"] = training_fits(s, gpu, 1);
+    row["inference"] = {{"longest_context", longest_context(s.model, left(1), 1)},
+                        {"largest_batch", largest_batch(s.model, left(1), s.context)}};
+    if (gpus > 1) {
+      row["node_gpus"] = gpus;
+      row["node_training"] = training_fits(s, gpu, gpus);
+      row["node_inference"] = {{"longest_context", longest_context(s.model, left(gpus), 1)},
+                               {"largest_batch", largest_batch(s.model, left(gpus), s.context)}};
+    }
+    rows.push_back(std::move(row));
+  }
+  json["gpus"] = std::move(rows);
+}
+
+// ---- roofline -------------------------------------------------------------------------------------------
+
+Json bound_json(const char* axis, double batch, const Bound& b) {
+  const double tokens = batch;
+  return {{axis, batch},
+          {"compute_per_token_s", b.compute.value / tokens},
+          {"memory_per_token_s", b.memory.value / tokens},
+          {"time_per_token_s", b.time().value / tokens},
+          {"mfu", b.mfu()},
+          {"memory_bound", b.memory_bound()}};
+}
+
+Json size_json(const std::optional<Model>& m) {
+  if (!m) return nullptr;
+  return {{"parameters", count_parameters(*m).total},
+          {"layers", m->layers},
+          {"hidden", m->hidden},
+          {"heads", m->heads}};
+}
+
+Json largest_json(const Study& s, int gpus) {
+  Json json;
+  for (const RecomputeRow& row : kRecomputes) {
+    TrainingSpec training = s.training(row.kind);
+    if (gpus > 1) training.sharding.kind = Sharding::Kind::zero3;
+    json[std::string(row.name)] =
+        size_json(largest_trainable(s.model, {&s.gpu, &training, &s.software, gpus}));
+  }
+  return json;
+}
+
+void add_roofline(Json& json, const Study& s) {
+  const TrainingSpec training = s.training(Recompute::Kind::none);
+  const TrainingPlace place{&s.gpu, &training, &s.software, 1};
+  Json train_curve = Json::array(), decode_curve = Json::array();
+  for (double tokens = 64; tokens <= 4194304; tokens *= 4)
+    train_curve.push_back(bound_json("batch_tokens", tokens, training_bound(s.model, place, tokens)));
+  for (double batch = 1; batch <= 4096; batch *= 4)
+    decode_curve.push_back(
+        bound_json("batch", batch, decode_bound(s.model, s.gpu, *s.precision, batch, s.context)));
+  const int node = std::max(1, gpus_of_node(s.gpu.name, s.library));
+  Json r = {{"gpu", s.gpu.name},
+            {"precision", s.precision->name},
+            {"peak_tflops_per_gpu", peak_rate(s.gpu, *s.precision).value / kTera},
+            {"memory_bandwidth_gb_per_s", s.gpu.memory_bandwidth.value / kGiga}};
+  const StepTraffic traffic = step_traffic(s.model, place);
+  r["training"] = {{"weights_bytes", traffic.weights.value},
+                   {"gradients_bytes", traffic.gradients.value},
+                   {"optimizer_bytes", traffic.optimizer.value},
+                   {"activation_bytes_per_token", traffic.activations.value},
+                   {"flops_per_token", traffic.flops.value},
+                   {"compute_bound_from_batch_tokens", json_of(training_batch(s.model, place))},
+                   {"curve", std::move(train_curve)}};
+  r["decode"] = {{"context", s.context},
+                 {"compute_bound_from_batch", json_of(decode_batch(s.model, s.gpu, *s.precision, s.context))},
+                 {"memory_bound_past_context", json_of(decode_context(s.model, s.gpu, *s.precision))},
+                 {"curve", std::move(decode_curve)}};
+  r["smallest_not_memory_bound"] = size_json(smallest_compute_bound(s.model, place, 0));
+  r["smallest_not_memory_bound_at_one_sequence"] =
+      size_json(smallest_compute_bound(s.model, place, Study::real(s.sequence)));
+  r["largest_trained_on_one_gpu"] = largest_json(s, 1);
+  r["node_gpus"] = node;
+  r["largest_trained_on_a_node"] = largest_json(s, node);
+  json["roofline"] = std::move(r);
+}
+
+// ---- what it costs, how good it is ----------------------------------------------------------------------
+
+Json cost_of_time(const Study& s, Seconds on_one_gpu, Dollars price) {
+  const double hours = in_hours(on_one_gpu);
+  return {{"gpu_hours", hours},
+          {"wall_days", hours / 24 / s.request.gpus},
+          {"usd", price.value > 0 ? Json(price.value * hours) : Json(nullptr)}};
+}
+
+void add_cost(Json& json, const Study& s, std::vector<std::string>& assumptions) {
+  if (!s.request.tokens) return;
+  const double tokens = *s.request.tokens, mfu = s.request.mfu.value_or(1);
+  const FlopRate rate = peak_rate(s.gpu, *s.precision) * mfu;
+  const Dollars price = s.request.price.value_or(list_price(s.gpu));
+  const Flops flops = tokens * s.per_token(s.convention);
+  const Bound decode = decode_bound(s.model, s.gpu, *s.precision, s.request.batch, s.context);
+  json["cost"] = {
+      {"tokens", tokens}, {"gpus", s.request.gpus}, {"mfu", mfu}, {"convention", name_of(s.convention)}};
+  json["cost"]["usd_per_gpu_hour"] = price.value > 0 ? Json(price.value) : Json(nullptr);
+  json["cost"]["training_flops"] = flops.value;
+  json["cost"]["training"] = cost_of_time(s, flops / rate, price);
+  json["cost"]["forward"] = cost_of_time(s, flops / 3 / rate, price);
+  json["cost"]["decode"] = cost_of_time(s, decode.time() * (tokens / s.request.batch), price);
+  json["cost"]["forward_per_token_s"] = (flops / 3 / rate).value / tokens;
+  if (!s.request.mfu)
+    assumptions.emplace_back(
+        "The cost is that of the GPU's peak, a lower bound: --mfu tells what is reached");
+  if (!s.request.price && price.value > 0)
+    assumptions.push_back(fmt::format(
+        "Price {:.2f} USD per GPU-hour: the middle of the on-demand range of {}", price.value, s.gpu.name));
+  assumptions.push_back(
+      fmt::format("Decoding at its roofline: batches of {:.0f} at a context of {:.0f} tokens",
+                  s.request.batch, s.context));
+}
+
+// A peak given by hand that is twice the dense one is the datasheet's figure for structured sparsity.
+void add_own_peak(Json& measured, const Study& s, FlopRate rate) {
+  if (!s.request.peak) return;
+  const FlopRate dense = peak_rate(s.gpu, *s.precision), own = *s.request.peak;
+  measured["own_peak_tflops_per_gpu"] = own.value / kTera;
+  measured["mfu_of_own_peak"] = rate / own;
+  const double ratio = own / dense;
+  if (ratio > 1.9 && ratio < 2.1)
+    measured["warning"] = fmt::format(
+        "{:.0f} TFLOP/s is the figure of {} with structured sparsity; dense {} is {:.0f} TFLOP/s: MFU {:.1f} "
+        "% of "
+        "that, {:.1f} % of yours",
+        own.value / kTera, s.gpu.name, s.precision->name, dense.value / kTera, 100 * (rate / dense),
+        100 * (rate / own));
+}
+
+void add_grade(Json& json, const Study& s) {
+  if (!s.request.measured) return;
+  const double per_gpu = *s.request.measured / s.request.gpus;
+  const FlopRate peak = peak_rate(s.gpu, *s.precision);
+  Json by_convention;
+  for (const FlopConvention c : kConventions)
+    by_convention[std::string(name_of(c))] = per_gpu * s.per_token(c).value / peak.value;
+  const FlopRate rate(per_gpu * s.per_token(FlopConvention::exact).value);
+  const double mfu = rate / peak;
+  const Grade grade = grade_of(mfu, s.model.is_moe(), published_mfus(s.gpu, *s.precision, s.library));
+  Json m = {{"tokens_per_s_per_gpu", per_gpu},
+            {"model_tflops_per_gpu", rate.value / kTera},
+            {"mfu", mfu},
+            {"mfu_by_convention", std::move(by_convention)}};
+  add_own_peak(m, s, rate);
+  if (mfu > 1) m["impossible"] = "more FLOPs than the GPU's peak: check tokens/s, --gpus and --precision";
+  m["published_steps"] = grade.rows;
+  if (grade.rows > 0) {
+    m["grade"] = grade.letter;
+    m["better_than_share"] = grade.share;
+    m["published_median_mfu"] = grade.median;
+    m["published_best"] = {{"id", grade.best.id}, {"model", grade.best.model}, {"mfu", grade.best.mfu}};
+    m["compared_with"] = fmt::format("{} steps on {} in {}",
+                                     grade.same_kind ? (s.model.is_moe() ? "expert-model" : "dense") : "all",
+                                     s.gpu.name, s.precision->name);
+  }
+  json["measured"] = std::move(m);
+}
+
+}  // namespace
+
+nlohmann::ordered_json model_document(const ModelRequest& request, const Library& library) {
+  const Study s = read(request, library);
+  std::vector<std::string> assumptions;
+  Json json = {{"schema_version", 1}, {"model", s.model.name}, {"convention", name_of(s.convention)}};
+  add_counts(json, s);
+  add_shares(json, s);
+  add_memory(json, s);
+  add_gpu_types(json, s);
+  add_roofline(json, s);
+  add_cost(json, s, assumptions);
+  add_grade(json, s);
+  assumptions.push_back(fmt::format("{:.1f} GiB a GPU for CUDA context and communicators (software {})",
+                                    in_gib(s.software.framework_memory), s.software.name));
+  assumptions.emplace_back(
+      "Rooflines are bounds: kernels reach neither peak; `runcast step` simulates what they reach");
+  assumptions.emplace_back(
+      "Smaller and larger models have this one's proportions; a node shares states by ZeRO-3");
+  json["provenance"] = {{"version", RUNCAST_VERSION}, {"assumptions", assumptions}};
+  return json;
+}
+
+}  // namespace runcast
