@@ -148,7 +148,7 @@ StepInput input_of(const Scenario& s, const Network& network, bool attribute_tra
 
 UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_transfers, bool explained) {
   const Fabric fabric(s.node, s.nodes, s.fabric);
-  const Network network(fabric, s.place(seed));
+  const Network network(fabric, s.place(seed), s.network);
   RankConditions conditions = rank_conditions(s.faults, s.layout, network.placement(), fabric, seed);
   Fabric broken(s.node, s.nodes, s.fabric);
   const bool degraded = names_links(s.faults);
@@ -163,7 +163,7 @@ UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_tr
 StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfers) {
   if (!s.faults.empty()) return unfolded(s, seed, attribute_transfers, false).step;
   const Fabric fabric(s.node, s.nodes, s.fabric);
-  const Network network(fabric, s.place(seed));
+  const Network network(fabric, s.place(seed), s.network);
   return simulate_step(input_of(s, network, attribute_transfers));
 }
 

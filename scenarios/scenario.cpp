@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <fstream>
 
 #include "failures/limits.hpp"
 
@@ -15,7 +17,7 @@ namespace runcast {
 namespace {
 
 constexpr std::array<std::string_view, 3> kPlacements = {"packed", "scattered", "random"};
-constexpr std::array<std::string_view, 1> kNetworks = {"alpha_beta"};
+constexpr std::array<std::string_view, 2> kNetworks = {"alpha_beta", "flow"};
 constexpr std::int64_t kMaxNodes = 1'000'000;
 
 bool looks_like_path(std::string_view text) {
@@ -58,6 +60,36 @@ NodeSpec read_node_entry(Section section, const Library& library) {
   return read_node(section, gpu);
 }
 
+// {file: PATH}: the GPU of each rank, numbers from 0 between spaces or line ends.
+std::vector<std::int32_t> read_placement(Section& s, int gpus) {
+  const std::string path = s.text("file");
+  if (path.empty()) return {};
+  std::ifstream in(path);
+  if (!in) {
+    s.fail("file", fmt::format("cannot read {}", path));
+    return {};
+  }
+  std::vector<std::int32_t> list;
+  std::vector<bool> taken(static_cast<std::size_t>(std::max(0, gpus)), false);
+  for (std::string word; in >> word;) {
+    std::int32_t gpu = -1;
+    const auto end = std::from_chars(word.data(), word.data() + word.size(), gpu);
+    const bool number = end.ec == std::errc() && end.ptr == word.data() + word.size();
+    if (!number || gpu < 0 || gpu >= gpus) {
+      s.fail("file",
+             fmt::format("{}: rank {} is on '{}'; GPUs are 0 to {}", path, list.size(), word, gpus - 1));
+      return {};
+    }
+    if (taken[static_cast<std::size_t>(gpu)]) {
+      s.fail("file", fmt::format("{}: GPU {} is named twice", path, gpu));
+      return {};
+    }
+    taken[static_cast<std::size_t>(gpu)] = true;
+    list.push_back(gpu);
+  }
+  return list;
+}
+
 void read_cluster(Section s, const Library& library, Scenario& out) {
   out.node = read_entry(s, "node", "hardware/nodes", "node", library, "",
                         [&](Section section, std::string_view) { return read_node_entry(section, library); });
@@ -83,8 +115,15 @@ void read_cluster(Section s, const Library& library, Scenario& out) {
   out.fabric = read_entry(s, "fabric", "fabrics", "fabric", library, "infiniband-ndr-rail",
                           [](Section section, std::string_view) { return read_fabric(section); });
   out.faults = read_faults(s);
-  out.placement = s.choice("placement", kPlacements, "packed");
-  s.choice("network", kNetworks, "alpha_beta");
+  if (s.kind("placement") == NodeKind::map) {
+    Section placement = s.section("placement");
+    out.placement = "file";
+    out.gpu_of = read_placement(placement, out.gpus());
+  } else {
+    out.placement = s.choice("placement", kPlacements, "packed");
+  }
+  out.network =
+      s.choice("network", kNetworks, "alpha_beta") == "flow" ? Fidelity::flow : Fidelity::alpha_beta;
 }
 
 std::vector<PhaseSpec> read_phases(Section training, const TrainingSpec& main) {
@@ -217,6 +256,12 @@ JobScale Scenario::job_scale() const {
 
 Placement Scenario::place(std::uint64_t seed) const {
   if (placement == "scattered") return scattered_placement(layout.world(), node.gpus, nodes);
+  if (placement == "file") {
+    Placement placed;
+    for (int rank = 0; rank < layout.world(); ++rank)
+      placed.gpu.emplace_back(gpu_of[static_cast<std::size_t>(rank)]);
+    return placed;
+  }
   if (placement == "random") return random_placement(layout.world(), gpus(), seed);
   return packed_placement(layout.world());
 }
@@ -255,6 +300,9 @@ Scenario read_scenario(Document& document, const Library& library) {
   s.recovery = read_recovery(root.section_or_empty("recovery"));
   s.economics = read_economics(root.section_or_empty("economics"), s.node.gpu);
   if (auto run = root.optional_section("run")) s.run = read_run(*run);
+  if (root.ok() && s.placement == "file" && static_cast<int>(s.gpu_of.size()) < s.layout.world())
+    root.fail("cluster", fmt::format("the placement file places {} ranks, but the job has {}",
+                                     s.gpu_of.size(), s.layout.world()));
   s.places = {place(training.location("tokens")), place(root.location("checkpoint"))};
   if (document.ok()) check_phases(training, s);
   if (document.ok()) check_across(training, s);

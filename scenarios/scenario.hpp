@@ -17,6 +17,7 @@
 #include "scenarios/library.hpp"
 #include "sim/config.hpp"
 #include "topology/fabric.hpp"
+#include "topology/network.hpp"
 #include "topology/placement.hpp"
 
 namespace runcast {
@@ -40,7 +41,9 @@ struct Scenario {
   NodeSpec node;
   int nodes = 1;
   FabricSpec fabric;
-  std::string placement = "packed";  // packed | scattered | random
+  std::string placement = "packed";   // packed | scattered | random | file
+  std::vector<std::int32_t> gpu_of;   // by rank, when placed by a file
+  Fidelity network = Fidelity::alpha_beta;
   std::vector<Fault> faults;  // unequal ranks and links; any makes every step an unfolded one
   SoftwareProfile software;
   Layout layout;

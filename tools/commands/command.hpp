@@ -80,6 +80,7 @@ Answer scaling_command(const Invocation&);
 Answer calibrate_command(const Invocation&);
 Answer validate_command(const Invocation&);
 Answer import_command(const Invocation&);
+Answer network_command(const Invocation&);
 Answer init_command(const Invocation&);
 Answer list_command(const Invocation&);
 Answer show_command(const Invocation&);

@@ -96,6 +96,11 @@ constexpr std::array kScalingOptions = {
     Option{"tokens", 0, "N", "how many tokens that model is trained on, e.g. 1.4T"},
     Option{"ramp", 0, "PHASES", "batches in tokens, [TOKENS:]BATCH[/CRITICAL],..., e.g. 252M:4M/2M,2.6T:8M/5M"},
 };
+constexpr std::array kNetworkOptions = {
+    Option{"from", 0, "RANK", "bandwidth and latency from this rank (with --to), instead of one pair for each distance"},
+    Option{"to", 0, "RANK", "to this rank"},
+    Option{"with", 0, "SCENARIO", "another job on the GPUs that this one leaves free; repeatable"},
+};
 constexpr std::array kInitOptions = {Option{"force", 0, "", "overwrite the file"}};
 constexpr std::array kExplainOptions = {
     Option{"result", 0, "FILE", "a result (--format json) whose value of the term is shown"}};
@@ -212,6 +217,16 @@ const std::array kCommands = {
         "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
         "  runcast import failures ours.csv --nodes 286 --span 180days\n",
         import_command},
+    Command{"network", "bandwidth, latency, collectives and bisection of a scenario's network", "SCENARIO", 1, 1, true,
+            kNetworkOptions,
+            "Bandwidth and latency between ranks; each collective of the layout with its size, algorithm, protocol, "
+            "time,\n"
+            "bus bandwidth and busiest link, and how much its groups slow each other as flows over the fabric; the\n"
+            "bisection as a maximum flow.\n\n"
+            "  runcast network llama3-405b-16k\n"
+            "  runcast network llama3-405b-16k --set cluster.placement=random\n"
+            "  runcast network llama3-70b --from 0 --to 17\n",
+            network_command},
     Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
             "Prints a scenario with every key and its legal values, or writes it to FILE.\n\n"
             "  runcast init my.yaml && runcast run my.yaml\n",

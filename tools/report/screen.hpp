@@ -13,6 +13,7 @@ namespace runcast {
 std::string result_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string model_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string scaling_screen(const nlohmann::ordered_json& document, const Style& style);
+std::string network_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string validation_screen(const nlohmann::ordered_json& document, const Style& style);
 
 // The parts of result_screen; each is "" when its key is absent.
