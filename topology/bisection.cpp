@@ -3,9 +3,8 @@
 
 #include <algorithm>
 #include <boost/graph/adjacency_list.hpp>
-#include <boost/graph/push_relabel_max_flow.hpp>
+#include <boost/graph/boykov_kolmogorov_max_flow.hpp>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "topology/graph.hpp"
@@ -15,7 +14,10 @@ namespace {
 
 using Traits = boost::adjacency_list_traits<boost::vecS, boost::vecS, boost::directedS>;
 using FlowGraph = boost::adjacency_list<
-    boost::vecS, boost::vecS, boost::directedS, boost::no_property,
+    boost::vecS, boost::vecS, boost::directedS,
+    boost::property<boost::vertex_color_t, boost::default_color_type,
+                    boost::property<boost::vertex_distance_t, std::int64_t,
+                                    boost::property<boost::vertex_predecessor_t, Traits::edge_descriptor>>>,
     boost::property<boost::edge_capacity_t, std::int64_t,
                     boost::property<boost::edge_residual_capacity_t, std::int64_t,
                                     boost::property<boost::edge_reverse_t, Traits::edge_descriptor>>>>;
@@ -38,7 +40,7 @@ class Cut {
   }
 
   double flow(std::size_t source, std::size_t sink) {
-    return static_cast<double>(boost::push_relabel_max_flow(graph_, source, sink)) * kUnit;
+    return static_cast<double>(boost::boykov_kolmogorov_max_flow(graph_, source, sink)) * kUnit;
   }
 
  private:
@@ -80,11 +82,11 @@ Bisection bisection(const Fabric& fabric) {
     if (pair.first < pair.second)
       cut.join(pair.first, pair.second, std::llround(capacity),
                std::llround(joined[{pair.second, pair.first}]));
-  constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max() / 1'000'000;
+  const auto most = std::llround(node.nic.bandwidth.value * node.nics / kUnit);  // a node sends no more
   for (int n = 0; n < fabric.nodes(); ++n) {
     const bool first = n < result.nodes;
-    cut.join(first ? source : static_cast<std::size_t>(n), first ? static_cast<std::size_t>(n) : sink,
-             kUnlimited, 0);
+    cut.join(first ? source : static_cast<std::size_t>(n), first ? static_cast<std::size_t>(n) : sink, most,
+             0);
   }
   result.bandwidth = Bandwidth(cut.flow(source, sink));
   result.full = node.nic.bandwidth *

@@ -1,4 +1,4 @@
-// What the two halves of a cluster can send each other: the maximum flow (Boost.Graph, push and relabel) between the
+// What the two halves of a cluster can send each other: the maximum flow (Boost.Graph, Boykov and Kolmogorov 2004) between the
 // first half of the nodes and the second, over the links that are there. Whole scale-up domains stay together.
 // Leaves out: other ways to cut it in half; routing, which may not reach it.
 #pragma once

@@ -312,20 +312,18 @@ std::vector<std::vector<GpuId>> Network::concurrent_groups(std::span<const RankI
 // failed links, hashes and placement; latencies and what stays inside a domain are as without them.
 void Network::share_by_flows(std::span<const RankId> members, int concurrent, GroupLinks& links) const {
   const auto groups = concurrent_groups(members, concurrent);
-  const double reached = links.inter / links.inter_nominal;
+  const double reached = fabric_->node().nic.efficiency * fabric_->spec().routing_efficiency;
   const LockstepRates rings = lockstep_rates(*paths_, Collective::all_gather, groups);
-  if (rings.slowest < links.inter || fabric_->degraded() || links.inter < rings.slowest) {
-    links.inter = std::min(rings.slowest, links.inter_nominal * reached);
-    links.inter_nominal = links.inter / reached;
-    if (!rings.busiest_link.empty()) links.busiest_link = rings.busiest_link;
-  }
+  links.inter = rings.slowest;
+  links.inter_nominal = links.inter / reached;
+  if (!rings.busiest_link.empty()) links.busiest_link = rings.busiest_link;
   constexpr double kMostPairs = 250'000;
   const double pairs = static_cast<double>(groups.size()) * links.ranks * (links.ranks - 1);
   if (pairs > kMostPairs) return;
   const LockstepRates exchange = lockstep_rates(*paths_, Collective::all_to_all, groups);
   // Rate to one other rank x those outside the domain; what stays inside is priced apart.
   const Bandwidth outside = exchange.slowest * static_cast<double>(links.ranks - links.narrowest_domain);
-  links.pairwise = std::min(outside, links.pairwise_nominal * reached);
+  links.pairwise = outside;
   links.pairwise_nominal = links.pairwise / reached;
 }
 
