@@ -153,7 +153,7 @@ UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_tr
   Fabric broken(s.node, s.nodes, s.fabric);
   const bool degraded = names_links(s.faults);
   if (degraded) conditions.touched = degrade_links(s.faults, broken);
-  const Network slower(broken, s.place(seed));
+  const Network slower(broken, s.place(seed), s.network);
   if (degraded) conditions.degraded = &slower;
   return simulate_unfolded(input_of(s, network, attribute_transfers), conditions, seed, explained);
 }
