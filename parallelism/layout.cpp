@@ -43,25 +43,45 @@ void check_divides(Section& section, std::string_view key, std::int64_t whole, s
                                 divisors_text(whole, kMaxDegree)));
 }
 
+bool tensor_divides(const Model& m, std::int64_t t) {
+  return m.heads % t == 0 && m.ffn % t == 0 && (m.kv_heads % t == 0 || t % m.kv_heads == 0);
+}
+
+// Every tensor degree that heads, key and value heads and ffn allow.
+std::string legal_tensor(const Model& m) {
+  std::string text;
+  for (std::int64_t t = 1; t <= m.heads; ++t)
+    if (tensor_divides(m, t)) text += (text.empty() ? "" : " ") + std::to_string(t);
+  return text;
+}
+
 void check_model(Section& section, const Layout& l, const Model& m, std::int64_t sequence) {
   check_divides(section, "tensor", m.heads, "attention heads", l.tensor);
   if (m.ffn % l.tensor != 0)
-    section.fail("tensor", fmt::format("ffn {} is not divisible by tensor {}", m.ffn, l.tensor));
+    section.fail("tensor", fmt::format("ffn {} is not divisible by tensor {}; legal: {}", m.ffn, l.tensor,
+                                       legal_tensor(m)));
   if (m.kv_heads % l.tensor != 0 && l.tensor % m.kv_heads != 0)
-    section.fail("tensor", fmt::format("{} kv_heads can be neither divided nor replicated over tensor {}",
-                                       m.kv_heads, l.tensor));
+    section.fail("tensor",
+                 fmt::format("{} kv_heads can be neither divided nor replicated over tensor {}; legal: {}",
+                             m.kv_heads, l.tensor, legal_tensor(m)));
   if (l.context > 1 && sequence % (2 * l.context) != 0)
-    section.fail("context", fmt::format("sequence_length {} is not divisible into 2 x context = {} chunks",
-                                        sequence, 2 * l.context));
+    section.fail(
+        "context",
+        fmt::format("sequence_length {} is not divisible into 2 x context = {} chunks; nearest legal "
+                    "sequence_length: {}",
+                    sequence, 2 * l.context, nearest_multiples_text(sequence, 2 * l.context)));
   if (l.sequence_parallel && sequence % (static_cast<std::int64_t>(l.tensor) * l.context) != 0)
-    section.fail("sequence_parallel",
-                 fmt::format("sequence_length {} is not divisible by tensor x context = {}", sequence,
-                             l.tensor * l.context));
+    section.fail(
+        "sequence_parallel",
+        fmt::format("sequence_length {} is not divisible by tensor x context = {}; nearest legal "
+                    "sequence_length: {}",
+                    sequence, l.tensor * l.context,
+                    nearest_multiples_text(sequence, static_cast<std::int64_t>(l.tensor) * l.context)));
   if (l.context_method == "ulysses" && m.heads % (static_cast<std::int64_t>(l.tensor) * l.context) != 0)
     section.fail("context_method",
                  fmt::format("{} attention heads are not divisible by tensor x context = {}, as "
-                             "ulysses needs",
-                             m.heads, l.tensor * l.context));
+                             "ulysses needs; legal products: {}",
+                             m.heads, l.tensor * l.context, divisors_text(m.heads, kMaxDegree)));
 }
 
 void check_experts(Section& section, const Layout& l, const Model& m) {
@@ -74,9 +94,12 @@ void check_experts(Section& section, const Layout& l, const Model& m) {
   check_divides(section, "expert", m.experts->count, "experts", l.expert);
   const int inside = l.tensor * l.context * l.data;
   if (inside % (l.expert * l.expert_tensor) != 0)
-    section.fail("expert",
-                 fmt::format("expert {} x expert_tensor {} does not divide tensor x context x data = {}",
-                             l.expert, l.expert_tensor, inside));
+    section.fail(
+        "expert",
+        fmt::format("expert {} x expert_tensor {} does not divide tensor x context x data = {}; nearest "
+                    "legal products: {}",
+                    l.expert, l.expert_tensor, inside,
+                    nearest_divisors_text(inside, static_cast<std::int64_t>(l.expert) * l.expert_tensor)));
 }
 
 }  // namespace
@@ -128,6 +151,18 @@ std::vector<RankId> Layout::group(Axis inner, Axis outer, int p) const {
   return members;
 }
 
+std::string nearest_divisors_text(std::int64_t n, std::int64_t value) {
+  std::int64_t below = std::min(n, value - 1), above = value + 1;
+  while (below > 1 && n % below != 0) --below;
+  while (above < n && n % above != 0) ++above;
+  return above > n || below == n ? std::to_string(below) : fmt::format("{} or {}", below, above);
+}
+
+std::string nearest_multiples_text(std::int64_t value, std::int64_t of) {
+  const std::int64_t below = value / of * of;
+  return below == 0 ? std::to_string(of) : fmt::format("{} or {}", below, below + of);
+}
+
 std::string divisors_text(std::int64_t n, std::int64_t limit) {
   std::string text;
   for (std::int64_t i = 1; i <= std::min(n, limit); ++i)
@@ -149,9 +184,10 @@ Layout read_layout(Section section, const Model& model, std::int64_t gpus, std::
   if (!section.ok()) return l;
   const std::int64_t others = static_cast<std::int64_t>(l.tensor) * l.context * l.pipeline;
   if (others > gpus || gpus % others != 0) {
-    section.fail(
-        fmt::format("tensor {} x context {} x pipeline {} = {} does not divide the cluster's {} GPUs",
-                    l.tensor, l.context, l.pipeline, others, gpus));
+    section.fail(fmt::format(
+        "tensor {} x context {} x pipeline {} = {} does not divide the cluster's {} GPUs; nearest "
+        "legal products: {}",
+        l.tensor, l.context, l.pipeline, others, gpus, nearest_divisors_text(gpus, others)));
     return l;
   }
   if (data && *data != gpus / others) {

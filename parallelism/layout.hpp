@@ -46,6 +46,10 @@ struct Layout {
 // experts and sequences that do not divide are sentences with the legal values, located at their keys.
 Layout read_layout(Section section, const Model& model, std::int64_t gpus, std::int64_t sequence_length);
 
+// The divisors of n next to a value that is none, and multiples next to one that is none: "2 or 4".
+std::string nearest_divisors_text(std::int64_t n, std::int64_t value);
+std::string nearest_multiples_text(std::int64_t value, std::int64_t of);
+
 // "1 2 4 8": the divisors of n that also satisfy at most `limit`.
 std::string divisors_text(std::int64_t n, std::int64_t limit);
 

@@ -36,6 +36,9 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
   p.step_overhead = s.seconds("step_overhead", p.step_overhead);
   p.jitter = fraction(s, "jitter", p.jitter, 1);
   p.gradient_bytes = fraction(s, "gradient_bytes", p.gradient_bytes, 4);
+  p.fp16_gradients = fraction(s, "fp16_gradients", p.fp16_gradients, 8);
+  p.bf16_gradients = fraction(s, "bf16_gradients", p.bf16_gradients, 8);
+  p.shard_gradients = fraction(s, "shard_gradients", p.shard_gradients, 4);
   p.reduce_bytes = fraction(s, "reduce_bytes", p.reduce_bytes, 4);
   p.gather_bytes = fraction(s, "gather_bytes", p.gather_bytes, 4);
   const std::string accumulation = s.choice("gradient_accumulation", kAccumulations, "fused");

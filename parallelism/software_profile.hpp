@@ -30,8 +30,12 @@ struct SoftwareProfile {
   Seconds step_overhead{30e-3};        // per step: data, logging, loss scaling, scheduler
   double jitter = 0.006;               // relative step growth per doubling of the job beyond 8 GPUs
   double gradient_bytes = 4;           // main gradients in memory
-  double reduce_bytes = 4;             // gradient element on the wire
-  double gather_bytes = 2;             // parameter element on the wire
+  // DeepSpeed keeps other gradients in memory, by number format; 0: gradient_bytes.
+  double fp16_gradients = 0;   // a parameter, whole
+  double bf16_gradients = 0;   // the same: the GEMM's and the fp32 sum
+  double shard_gradients = 0;  // a parameter of the optimizer's shard: its fp32 copy for the update, fp16
+  double reduce_bytes = 4;     // gradient element on the wire
+  double gather_bytes = 2;     // parameter element on the wire
   GradientAccumulation accumulation = GradientAccumulation::fused;
   bool overlap_data = true;        // gradient reduction and parameter gather behind compute
   bool overlap_parameters = true;  // parameter gather behind the next forward

@@ -254,8 +254,10 @@ TrainingSpec read_training(Section s, const SoftwareProfile& profile, const Mode
 std::int64_t microbatches(Section s, const TrainingSpec& t, const Layout& layout) {
   const std::int64_t per_round = t.micro_batch * layout.data;
   if (t.global_batch % per_round != 0) {
-    s.fail("global_batch", fmt::format("global_batch {} is not divisible by micro_batch {} x data {} = {}",
-                                       t.global_batch, t.micro_batch, layout.data, per_round));
+    s.fail("global_batch",
+           fmt::format("global_batch {} is not divisible by micro_batch {} x data {} = {}; nearest legal: {}",
+                       t.global_batch, t.micro_batch, layout.data, per_round,
+                       nearest_multiples_text(t.global_batch, per_round)));
     return 1;
   }
   const std::int64_t m = t.global_batch / per_round;

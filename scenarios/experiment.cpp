@@ -171,9 +171,25 @@ UnfoldedResult unfolded_step_of(const Scenario& s, std::uint64_t seed, bool expl
   return unfolded(s, seed, true, explained);
 }
 
+// The fullest of the main training and its phases: a phase of longer sequences must fit too.
 MemoryReport memory_of(const Scenario& s) {
-  const PipelineSchedule schedule = s.schedule.row->build(s.schedule.request(s.layout, s.microbatches));
-  return memory_of(s.model, s.layout, s.training, s.schedule, s.software, schedule, s.node.gpu);
+  const auto at = [](const Scenario& phase) {
+    const PipelineSchedule schedule =
+        phase.schedule.row->build(phase.schedule.request(phase.layout, phase.microbatches));
+    return memory_of(phase.model, phase.layout, phase.training, phase.schedule, phase.software, schedule,
+                     phase.node.gpu);
+  };
+  MemoryReport fullest = at(s);
+  for (std::size_t i = 0; i < s.phases.size(); ++i) {
+    MemoryReport report = at(s.at_phase(s.phases[i]));
+    if (report.peak <= fullest.peak) continue;
+    fullest = std::move(report);
+    const std::string phase = fmt::format("phase {} ({} sequences of {} tokens)", i + 1,
+                                          s.phases[i].global_batch, s.phases[i].sequence_length);
+    if (!fullest.fits) fullest.verdict = phase + " " + fullest.verdict;
+    fullest.assumptions.push_back("memory is that of the fullest " + phase);
+  }
+  return fullest;
 }
 
 StepExperiment simulate(const Scenario& s, std::uint64_t seed) {

@@ -244,6 +244,7 @@ class Writer {
       line("  experts: {{count: {}, top_k: {}, ffn: {}, shared_ffn: {}, dense_layers: {}, node_limit: {}}}",
            row_.experts, row_.top_k, row_.expert_ffn, row_.shared_expert_ffn, row_.dense_layers,
            row_.node_limit);
+    if (row_.mtp > 0) line("  multi_token_prediction: {}", row_.mtp);
   }
 
   void cluster() {

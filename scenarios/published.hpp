@@ -33,6 +33,7 @@ struct PublishedRow {
   std::int64_t q_lora = 0, kv_lora = 0, rope_dim = 0, nope_dim = 0, v_dim = 0;
   std::int64_t experts = 0, top_k = 0, expert_ffn = 0, shared_expert_ffn = 0, dense_layers = 0;
   std::int64_t node_limit = 0;  // groups of experts that a token may use, one a node (n_group 8, topk_group)
+  std::int64_t mtp = 0;  // modules of multi-token prediction: stated, or counted in the source's own FLOPs
 
   std::int64_t seq_len = 0, global_batch = 0, micro_batch = 1;
   std::int64_t tp = 1, pp = 1, vp = 1, cp = 1, ep = 1, etp = 1;

@@ -58,6 +58,7 @@ const Column kColumns[] = {
     {"shared_expert_ffn", &Row::shared_expert_ffn},
     {"dense_layers", &Row::dense_layers},
     {"node_limit", &Row::node_limit},
+    {"mtp", &Row::mtp},
     {"seq_len", &Row::seq_len, true},
     {"global_batch", &Row::global_batch, true},
     {"micro_batch", &Row::micro_batch},

@@ -134,6 +134,8 @@ std::vector<PhaseSpec> read_phases(Section training, const TrainingSpec& main) {
     p.tokens = static_cast<double>(s.count("tokens"));
     p.global_batch = s.count("global_batch", main.global_batch);
     p.sequence_length = s.count("sequence_length", main.sequence_length);
+    if (s.ok() && p.tokens <= 0)
+      s.fail("tokens", "a phase takes at least 1 token; leave it out or write tokens: 252M");
     if (s.ok() && (p.global_batch < 1 || p.sequence_length < 1 || p.sequence_length > 1'000'000'000))
       s.fail("tokens", "a phase needs a global_batch and a sequence_length of at least 1");
     sum += p.tokens;
@@ -150,9 +152,12 @@ void check_phases(Section training, const Scenario& s) {
   for (const PhaseSpec& p : s.phases) {
     const std::int64_t round = s.training.micro_batch * s.layout.data;
     if (p.global_batch % round != 0)
-      training.fail("phases",
-                    fmt::format("a phase's global_batch {} is not divisible by micro_batch {} x data {} = {}",
-                                p.global_batch, s.training.micro_batch, s.layout.data, round));
+      training.fail(
+          "phases",
+          fmt::format("a phase's global_batch {} is not divisible by micro_batch {} x data {} = {}; nearest "
+                      "legal: {}",
+                      p.global_batch, s.training.micro_batch, s.layout.data, round,
+                      nearest_multiples_text(p.global_batch, round)));
     const std::int64_t chunks = static_cast<std::int64_t>(2) * s.layout.context;
     if (s.layout.context > 1 && p.sequence_length % chunks != 0)
       training.fail("phases", fmt::format("a phase's sequence_length {} is not divisible into {} chunks",

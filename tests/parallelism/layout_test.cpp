@@ -132,7 +132,8 @@ TEST_CASE("heads that do not divide are refused with the legal degrees, at the k
 
 TEST_CASE("degrees that do not multiply out to the cluster are refused") {
   CHECK(sentence("tensor: 8, pipeline: 3", dense_model(), 16) ==
-        "tensor 8 x context 1 x pipeline 3 = 24 does not divide the cluster's 16 GPUs");
+        "tensor 8 x context 1 x pipeline 3 = 24 does not divide the cluster's 16 GPUs; nearest legal "
+        "products: 16");
   CHECK(sentence("tensor: 8, data: 4", dense_model(), 16) ==
         "tensor 8 x context 1 x pipeline 1 x data 4 = 32 is not the cluster's 16 GPUs; data must be 2 (or "
         "auto)");
@@ -141,25 +142,29 @@ TEST_CASE("degrees that do not multiply out to the cluster are refused") {
 
 TEST_CASE("sequences that do not divide are refused") {
   CHECK(sentence("context: 8", dense_model(), 8, 1000) ==
-        "sequence_length 1000 is not divisible into 2 x context = 16 chunks");
+        "sequence_length 1000 is not divisible into 2 x context = 16 chunks; nearest legal sequence_length: "
+        "992 or 1008");
   CHECK(sentence("tensor: 8, sequence_parallel: true", dense_model(), 8, 1001) ==
-        "sequence_length 1001 is not divisible by tensor x context = 8");
+        "sequence_length 1001 is not divisible by tensor x context = 8; nearest legal sequence_length: "
+        "1000 or 1008");
   CHECK(sentence("tensor: 32, context: 8, context_method: ulysses", dense_model(), 256) ==
-        "128 attention heads are not divisible by tensor x context = 256, as ulysses needs");
+        "128 attention heads are not divisible by tensor x context = 256, as ulysses needs; legal products: "
+        "1 2 4 8 16 32 64 128");
 }
 
 TEST_CASE("experts that do not divide are refused") {
   CHECK(sentence("expert: 3", expert_model(), 3) ==
         "8 experts are not divisible by expert 3; legal: 1 2 4 8");
   CHECK(sentence("expert: 8", expert_model(), 4) ==
-        "expert 8 x expert_tensor 1 does not divide tensor x context x data = 4");
+        "expert 8 x expert_tensor 1 does not divide tensor x context x data = 4; nearest legal products: 4");
   CHECK(sentence("expert: 2", dense_model(), 4) == "llama3-405b has no experts; expert must be 1");
 }
 
 TEST_CASE("key and value heads must divide or be replicated evenly") {
   Model m = dense_model();
   m.heads = 96, m.kv_heads = 12, m.ffn = 96;
-  CHECK(sentence("tensor: 8", m, 8) == "12 kv_heads can be neither divided nor replicated over tensor 8");
+  CHECK(sentence("tensor: 8", m, 8) ==
+        "12 kv_heads can be neither divided nor replicated over tensor 8; legal: 1 2 3 4 6 12 24 48 96");
   CHECK(sentence("tensor: 24", m, 24, 2400) == "");
 }
 

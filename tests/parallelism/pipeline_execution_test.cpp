@@ -543,11 +543,12 @@ TEST_CASE("a schedule that cannot end names its first stuck slot and the cycle o
       InternalError);
   schedule.slots[0] = {slot(Pass::forward, 0, 0), slot(Pass::weight_gradient, 0, 0)};
   schedule.slots[1] = {slot(Pass::forward, 1, 0), slot(Pass::input_gradient, 1, 0)};
-  CHECK_THROWS_WITH_AS(run(schedule, costs),
-                       "the pipeline is stuck: rank 0 at its slot 1, the weight gradient of stage 0, micro-batch "
-                       "0, waits for ever; rank 0 at its slot 1, the weight gradient of stage 0, micro-batch 0 "
-                       "waits for rank 0",
-                       InternalError);
+  CHECK_THROWS_WITH_AS(
+      run(schedule, costs),
+      "the pipeline is stuck: rank 0 at its slot 1, the weight gradient of stage 0, micro-batch "
+      "0, waits for ever; rank 0 at its slot 1, the weight gradient of stage 0, micro-batch 0 "
+      "waits for rank 0",
+      InternalError);
 }
 
 TEST_CASE("a slot of a stage that its rank does not have is an internal error") {

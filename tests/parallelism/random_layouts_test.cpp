@@ -1,6 +1,7 @@
 // Properties that hold for every legal schedule, layout and model, over thousands of drawn ones. The draws have
 // addresses: a failure names its number, and the same number draws the same case.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -306,6 +307,37 @@ TEST_CASE("of the drawn layouts each holds the whole model, twice under DualPipe
     CHECK(memory.stages.size() == static_cast<std::size_t>(c->layout.pipeline));
     CHECK(memory.peak > Bytes(0));
   }
+}
+
+// What is not legal is told with its rule: the legal values, the nearest ones, or what the key must be.
+TEST_CASE(
+    "of 2000 drawn layout sections each is either a grid of all GPUs or refused with what would be legal") {
+  int refused = 0, legal = 0;
+  for (std::uint64_t number = 0; number < 2000; ++number) {
+    Draw draw(9'000'000 + number);
+    const Model m = draw_model(draw);
+    const int gpus = 8 * draw.between(1, 12), sequence = 256 * draw.between(1, 40);
+    const std::string text = fmt::format(
+        "layout: {{tensor: {}, context: {}, pipeline: {}, expert: {}, expert_tensor: {}, "
+        "sequence_parallel: {}, context_method: {}}}\n",
+        draw.between(1, 9), draw.between(1, 3), draw.between(1, 5), draw.between(1, 4), draw.between(1, 2),
+        draw.coin(), draw.coin() ? "ulysses" : "ring");
+    CAPTURE(text);
+    Document document = Document::parse(text, "drawn.yaml");
+    const Layout l = read_layout(document.root().section("layout"), m, gpus, sequence);
+    try {
+      document.finish();
+      ++legal;
+      CHECK(l.world() == gpus);
+      CHECK(l.expert * l.expert_tensor * l.expert_data() == l.tensor * l.context * l.data);
+    } catch (const ConfigError& error) {
+      ++refused;
+      const std::string what = error.what();
+      CHECK((what.find("legal") != std::string::npos || what.find("must be") != std::string::npos));
+    }
+  }
+  CHECK(refused > 500);
+  CHECK(legal > 50);
 }
 
 }  // namespace

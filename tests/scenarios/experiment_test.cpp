@@ -57,6 +57,16 @@ TEST_CASE("every run of the library is simulated: it fits, its parts sum, its le
   }
 }
 
+// 14.8T tokens are 235,240 steps of 15,360 sequences of 4,096 tokens; published: 2.664M GPU-hours of pre-training on
+// 2,048 H800, failures included [DeepSeek-V3 2024, table 1].
+TEST_CASE("DeepSeek-V3's 14.8T tokens take 2.664M H800-hours within 10 %, in 80 GB") {
+  const Json json = run_of("deepseek-v3-2048");
+  const double steps = 14.8e12 / (15360.0 * 4096);
+  CHECK(number(json, "/step/time_s") * steps * 2048 / 3600 == doctest::Approx(2.664e6).epsilon(0.10));
+  CHECK(number(json, "/cost/gpu_hours") == doctest::Approx(2.664e6).epsilon(0.10));
+  CHECK(json["step"]["memory"]["fits"] == true);
+}
+
 TEST_CASE("a result's own scenario, fed back, gives the same step and the same hash") {
   for (const std::string& name : Library().names("runs")) {
     CAPTURE(name);

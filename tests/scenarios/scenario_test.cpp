@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "scenarios/experiment.hpp"
 #include "tests/scenarios/experiment_helpers.hpp"
 
 namespace runcast {
@@ -92,10 +93,12 @@ TEST_CASE("a quantity without its unit shows the right form") {
 }
 
 TEST_CASE("a layout that does not multiply out says what would") {
-  CHECK(message(changed("tensor: 2", "tensor: 3")) ==
-        "a.yaml:3:1: tensor 3 x context 1 x pipeline 1 = 3 does not divide the cluster's 8 GPUs\n"
-        "layout: {tensor: 3}\n"
-        "^");
+  CHECK(
+      message(changed("tensor: 2", "tensor: 3")) ==
+      "a.yaml:3:1: tensor 3 x context 1 x pipeline 1 = 3 does not divide the cluster's 8 GPUs; nearest legal "
+      "products: 2 or 4\n"
+      "layout: {tensor: 3}\n"
+      "^");
   CHECK(message(changed("tensor: 2", "tensor: 2, data: 3")) ==
         "a.yaml:3:27: tensor 2 x context 1 x pipeline 1 x data 3 = 6 is not the cluster's 8 GPUs; data must "
         "be 4 "
@@ -103,7 +106,8 @@ TEST_CASE("a layout that does not multiply out says what would") {
         "layout: {tensor: 2, data: 3}\n"
         "                          ^");
   CHECK(message(kValid, {"training.global_batch=130"}) ==
-        "--set training.global_batch=130: global_batch 130 is not divisible by micro_batch 1 x data 4 = 4");
+        "--set training.global_batch=130: global_batch 130 is not divisible by micro_batch 1 x data 4 = 4; "
+        "nearest legal: 128 or 132");
 }
 
 TEST_CASE("heads that do not divide come with the legal degrees") {
@@ -192,14 +196,34 @@ TEST_CASE("phases obey the rules of the main stretch") {
     return text.substr(text.find("]: ") == std::string::npos ? 0 : text.find("]: ") + 3);
   };
   CHECK(phase("tokens: 1B, global_batch: 64") == "");
+  CHECK(phase("tokens: 0") == "a phase takes at least 1 token; leave it out or write tokens: 252M");
   CHECK(phase("tokens: 2T") == "the phases' 2e+12 tokens are more than the run's 1e+12");
   CHECK(phase("tokens: 1B, global_batch: 6") ==
-        "a phase's global_batch 6 is not divisible by micro_batch 1 x data 4 = 4");
+        "a phase's global_batch 6 is not divisible by micro_batch 1 x data 4 = 4; nearest legal: 4 or 8");
   CHECK(phase("tokens: 1B, sequence_length: 4097").find("4097 is not divisible by tensor x context = 2") !=
         std::string::npos);
   // 3 micro-batches: half of an odd number goes in neither direction.
   CHECK(phase("tokens: 1B, global_batch: 12", {"schedule.name=dualpipe"})
             .find("dualpipe needs an even number of micro-batches") != std::string::npos);
+}
+
+// 8B on 32 GPUs fits at 8,192 tokens; sequences of 262,144 do not: 2 tensor ranks keep 4.25 GiB x 32 / 2 a layer.
+TEST_CASE("a phase whose sequences do not fit says so") {
+  const Library library;
+  const std::string run =
+      "model: llama3-8b\ncluster: {node: hgx-h100, nodes: 4}\n"
+      "layout: {tensor: 2, sequence_parallel: true, pipeline: 4}\n"
+      "training: {tokens: 1T, sequence_length: 8192, global_batch: 128, phases: [{tokens: 1B, "
+      "sequence_length: "
+      "262144}]}\n";
+  Document document = Document::parse(run, "a.yaml");
+  const Scenario s = read_scenario(document, library);
+  const MemoryReport report = memory_of(s);
+  CHECK_FALSE(report.fits);
+  CHECK(report.verdict.starts_with("phase 1 (128 sequences of 262144 tokens) does not fit: stage 0 needs "));
+  Scenario alone = s;
+  alone.phases.clear();
+  CHECK(memory_of(alone).fits);
 }
 
 }  // namespace

@@ -22,6 +22,29 @@ BENCHMARK_CAPTURE(step, one_node, "one-node")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(step, llama3_405b_16k, "llama3-405b-16k")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(step, megatron_1t, "megatron-1t")->Unit(benchmark::kMillisecond);
 
+// The step alone, at layer detail, as the library computes it: no reading, no JSON. LLaMA-3 405B's layout has 16 ranks
+// of 8 chunks and 16 micro-batches; 530B 35 ranks of 3 chunks and 280 micro-batches (SimuMax takes 31 s for it).
+void library_step(benchmark::State& state, std::string_view name) {
+  const Library library;
+  Document document = library_run(library, name);
+  const Scenario scenario = read_scenario(document, library);
+  for (auto _ : state) benchmark::DoNotOptimize(simulate(scenario, 1));
+}
+BENCHMARK_CAPTURE(library_step, llama3_405b_16k, "llama3-405b-16k")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(library_step, deepseek_v3_2048, "deepseek-v3-2048")->Unit(benchmark::kMillisecond);
+
+void library_step_530b(benchmark::State& state) {
+  const Library library;
+  Document document = Document::parse(
+      "model: gpt-530b\ncluster: {node: hgx-a100-80, nodes: 35}\nlayout: {tensor: 8, pipeline: 35}\n"
+      "schedule: {name: interleaved_1f1b, virtual_stages: 3}\n"
+      "training: {sequence_length: 2048, global_batch: 280}\n",
+      "530b.yaml");
+  const Scenario scenario = read_scenario(document, library);
+  for (auto _ : state) benchmark::DoNotOptimize(simulate(scenario, 1));
+}
+BENCHMARK(library_step_530b)->Unit(benchmark::kMillisecond);
+
 // LLaMA-3 405B over its whole 15.6 T tokens, with the failures of the 54-day table.
 void goodput_1000_trials(benchmark::State& state) {
   const Library library;

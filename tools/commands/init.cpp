@@ -39,6 +39,7 @@ schedule:
   name: 1f1b                    # gpipe | 1f1b | interleaved_1f1b | zb_h1 | zb_h2 | zb_v | dualpipe | dualpipe_v
   # virtual_stages: 1           # chunks of layers a rank holds, for interleaved_1f1b
   # p2p: blocking               # blocking | async | overlapped; when left out, as the software does it
+  # gradient_norm: barrier      # barrier | post_validation: each rank steps as soon as its own gradients are summed
 training:
   tokens: 100B
   sequence_length: 8192
@@ -46,9 +47,13 @@ training:
   micro_batch: 1
   precision: bf16               # fp32 | tf32 | fp16 | bf16 | fp8 | mxfp8 | nvfp4
   sharding: zero1               # none | zero1 | zero2 | zero3 | {hsdp: GROUP}
-  # recompute: none             # none | selective | full | {layers: N}
+  # recompute: none             # none | selective | full | {layers: N} | [norms, mlp_activation, mla_up, ...]
   # attention: flash            # flash | standard
-  # optimizer: adamw            # adamw | adamw_8bit | adafactor | shampoo | muon | sgd
+  # optimizer: adamw            # adamw | adamw_16bit | adamw_8bit | adafactor | shampoo | muon | sgd
+  # offload: none               # none | optimizer | activations, to host memory
+  # expert_dispatcher: alltoall # alltoall | deepep: a token crosses the network once a node
+  # dispatch_precision: bf16    # bf16 | fp8: tokens on their way to experts
+  # activation_storage: bf16    # bf16 | narrow: activations kept in the format of the GEMMs
   # overlap: {data: true, tensor: false, pipeline: true, expert: false}
 failures: llama3-54-day         # runcast list failures
 checkpoint: {interval: 10 min, mode: async, block: 2 s, persist: 60 s}   # interval: a time | auto | young | daly | optimal; tiers: [...]
