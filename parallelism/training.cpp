@@ -275,8 +275,7 @@ double head_over_layer(const Model& m, const TrainingSpec& t) {
       layer_forward_flops(m, m.prediction_is_moe(), 1, static_cast<double>(t.sequence_length));
   const double speed = 2 / t.precision->gemm_element;
   const double layer = f.attention.value + (f.total() - f.attention).value / speed;
-  const double modules = static_cast<double>(m.predicted_tokens);
-  return (1 + modules) * head_forward_flops(m, 1).value / layer + modules;
+  return head_forward_flops(m, 1).value / layer;
 }
 
 std::vector<std::int64_t> balanced_stages(std::int64_t layers, std::int64_t stages, double head) {

@@ -107,6 +107,8 @@ ScheduleSpec read_schedule(Section, const Model&, const Layout&, std::int64_t mi
 // odd ones lie in the middle. `head`: time of the head's pass over a layer's.
 std::vector<std::int64_t> balanced_stages(std::int64_t layers, std::int64_t stages, double head);
 // The head's pass over a layer's, by their FLOPs: GEMMs of layers at the rate of the format, the rest in 16 bits.
+// Modules of multi-token prediction are left out, as in Megatron-Bridge's lists for DeepSeek-V3, which are the same
+// with and without.
 double head_over_layer(const Model&, const TrainingSpec&);
 
 // Micro-batches of one pipeline in a step. Records a located sentence when the batch does not divide.
