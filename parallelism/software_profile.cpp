@@ -50,6 +50,7 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
   p.overlap_tensor = s.flag("overlap_tensor", p.overlap_tensor);
   p.narrow_activation_gather = s.flag("narrow_activation_gather", p.narrow_activation_gather);
   p.narrow_parameter_gather = s.flag("narrow_parameter_gather", p.narrow_parameter_gather);
+  p.fused_permutation = s.flag("fused_permutation", p.fused_permutation);
   p.context_hidden = fraction(s, "context_hidden", p.context_hidden, 1);
   p.overlap_p2p_flat = s.flag("overlap_p2p_flat", p.overlap_p2p_flat);
   p.overlap_p2p_interleaved = s.flag("overlap_p2p_interleaved", p.overlap_p2p_interleaved);

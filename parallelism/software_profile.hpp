@@ -45,8 +45,9 @@ struct SoftwareProfile {
   // group, in that format (Transformer Engine casts before it gathers; fp8 primary weights).
   bool narrow_activation_gather = false;
   bool narrow_parameter_gather = false;
-  double context_hidden = 0.7;    // share of attention time that can hide ring context exchange
-  bool overlap_p2p_flat = false;  // p2p behind compute without interleaving
+  bool fused_permutation = false;  // tokens are ordered by expert inside the exchange's own kernels
+  double context_hidden = 0.7;     // share of attention time that can hide ring context exchange
+  bool overlap_p2p_flat = false;   // p2p behind compute without interleaving
   bool overlap_p2p_interleaved = true;
   double bucket_parameters = 40e6;   // least parameters of a data-parallel bucket
   Seconds collective_launch{10e-6};  // fixed time of one collective

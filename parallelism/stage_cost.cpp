@@ -100,7 +100,8 @@ class Pricer {
   double traffic(const Operator& op) const {
     if (op.is_cast) return gpu_.kernels.cast_traffic;
     // A captured graph has fixed shapes, so that its permutation is fused into the exchange [accuracy study: .02].
-    if (op.is_permute) return gpu_.kernels.permute_traffic * (s_.training->cuda_graphs == "full" ? 0.1 : 1);
+    const bool fused = s_.profile->fused_permutation || s_.training->cuda_graphs == "full";
+    if (op.is_permute) return gpu_.kernels.permute_traffic * (fused ? 0.1 : 1);
     return 1;
   }
 

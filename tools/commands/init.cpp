@@ -51,7 +51,7 @@ training:
   # attention: flash            # flash | standard
   # optimizer: adamw            # adamw | adamw_16bit | adamw_8bit | adafactor | shampoo | muon | sgd
   # offload: none               # none | optimizer | activations, to host memory
-  # expert_dispatcher: alltoall # alltoall | deepep: a token crosses the network once a node
+  # expert_dispatcher: alltoall # alltoall | deepep | hybridep: a token crosses once a node
   # dispatch_precision: bf16    # bf16 | fp8: tokens on their way to experts
   # activation_storage: bf16    # bf16 | narrow: activations kept in the format of the GEMMs
   # overlap: {data: true, tensor: false, pipeline: true, expert: false}
