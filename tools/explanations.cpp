@@ -58,7 +58,7 @@ constexpr std::array kExplanations = {
                 "when the cause\n"
                 "takes a second less on it, by simulating the step with 1 % less of the cause: below 1 where "
                 "another chain\n"
-                "is nearly as long."},
+                "is nearly as long, above 1 where less of it also shortens what is slowed beside it."},
     Explanation{"exposed", "step", "",
                 "exposed = communication time - the part that runs while the GPU computes",
                 "Exposed communication is what lengthens the step. `time_s` of a communication row is its "
