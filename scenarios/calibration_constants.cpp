@@ -177,7 +177,7 @@ const std::vector<Constant> kConstants = {
     {"eager.step_overhead",             kFixed,   kSoftware, kEager,          kStepOverhead,  1e-3,  1,    0.4,  true},
     {"jax.step_overhead",               kFixed,   kSoftware, kCompiledJax,    kStepOverhead,  1e-3,  1,    0.4,  false},
     {"megatron.elementwise",            kTraffic, kSoftware, kMegatron,       kElementwise,   0.5,   4,    0.1,  true},
-    {"megatron-2021.elementwise",       kTraffic, kSoftware, kMegatron2021,   kElementwise,   0.5,   4,    0.15, false},
+    {"megatron-2021.elementwise",       kTraffic, kSoftware, kMegatron2021,   kElementwise,   0.5,   4,    0.15, true},
     {"megatron-deepspeed.elementwise",  kTraffic, kSoftware, kMegatronDeepSpeed, kElementwise, 0.5,  3,    0.2,  true},
     {"eager.elementwise",               kTraffic, kSoftware, kEager,          kElementwise,   0.5,   4,    0.2,  true},
     {"jax.elementwise",                 kTraffic, kSoftware, kCompiledJax,    kElementwise,   0.5,   4,    0.2,  true},
