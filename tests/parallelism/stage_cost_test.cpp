@@ -158,7 +158,8 @@ TEST_CASE("fp8 halves what a Transformer Engine profile gathers over the tensor 
   c.training.precision = find_precision("fp8");
   const auto bytes = [&](Collective kind) {
     double sum = 0;
-    for (const CommunicationUse& use : costs_of(c).at(0).backward.communication)
+    const StageCost stage = costs_of(c).at(0);
+    for (const CommunicationUse& use : stage.backward.communication)
       if (use.collective == kind) sum += use.bytes.value;
     return sum;
   };
