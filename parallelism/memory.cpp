@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "parallelism/stage_kinds.hpp"
 #include "sim/error.hpp"
 
 namespace runcast {
@@ -89,53 +90,26 @@ ChunkBytes chunk_bytes(const Model& m, const Layout& l, const TrainingSpec& t, c
 
 struct LivePeak {
   double layers = 0, ends = 0, transient = 0;
-  int chunks = 0;  // most at once, which need not be when the bytes peak
+  double total() const { return layers + ends + transient; }
 };
 
-// The live chunks of one rank, slot by slot. A chunk lives from the start of its forward pass to the end of
-// its backward pass, and to the end of its weight gradient where that runs apart: its inputs are the layers'
-// inputs.
-class LiveChunks {
- public:
-  explicit LiveChunks(const std::vector<ChunkBytes>& of_stage) : of_stage_(of_stage) {}
-
-  void run(const Slot& slot) {
-    const bool forward = slot.pass == Pass::forward || slot.pass == Pass::forward_backward;
-    if (forward) open(slot.stage);
-    note(slot.stage);
-    if (slot.pass == Pass::forward_backward) {
-      note(slot.backward_stage);
-      close(slot.backward_stage);
-    } else if (slot.pass == Pass::backward || slot.pass == Pass::weight_gradient) {
-      close(slot.stage);
+// The fullest of a rank's moments.
+LivePeak peak_of(const LiveRank& rank, const std::vector<ChunkBytes>& of_kind,
+                 const std::vector<int>& kind_of) {
+  LivePeak fullest;
+  const auto chunk = [&](int stage) -> const ChunkBytes& {
+    return of_kind[static_cast<std::size_t>(kind_of[static_cast<std::size_t>(stage)])];
+  };
+  for (const LiveMoment& moment : rank.moments) {
+    LivePeak now{0, 0, chunk(rank.stages[moment.running]).transient};
+    for (std::size_t i = 0; i < rank.stages.size(); ++i) {
+      now.layers += moment.live[i] * chunk(rank.stages[i]).layers;
+      now.ends += moment.live[i] * chunk(rank.stages[i]).ends;
     }
+    if (now.total() > fullest.total()) fullest = now;
   }
-  const LivePeak& peak() const { return peak_; }
-  bool empty() const { return live_ == 0; }
-
- private:
-  void open(int stage) { change(stage, 1); }
-  void close(int stage) { change(stage, -1); }
-  void change(int stage, int by) {
-    const ChunkBytes& chunk = of_stage_[static_cast<std::size_t>(stage)];
-    live_ += by;
-    layers_ += by * chunk.layers;
-    ends_ += by * chunk.ends;
-  }
-  void note(int running_stage) {
-    const double transient = of_stage_[static_cast<std::size_t>(running_stage)].transient;
-    peak_.chunks = std::max(peak_.chunks, live_);
-    if (layers_ + ends_ + transient <= peak_.layers + peak_.ends + peak_.transient) return;
-    peak_.layers = layers_;
-    peak_.ends = ends_;
-    peak_.transient = transient;
-  }
-
-  const std::vector<ChunkBytes>& of_stage_;
-  double layers_ = 0, ends_ = 0;
-  int live_ = 0;
-  LivePeak peak_;
-};
+  return fullest;
+}
 
 // ---- states ---------------------------------------------------------------------------------------------
 
@@ -247,34 +221,51 @@ std::vector<std::string> assumptions_of(const Model& m, const SoftwareProfile& p
 
 }  // namespace
 
+std::vector<StageMemory> stage_memories(const Model& m, const Layout& l, const TrainingSpec& t,
+                                        const ScheduleSpec& spec, const SoftwareProfile& profile,
+                                        const LiveChunks& live) {
+  INVARIANT(static_cast<int>(spec.stage_layers.size()) == live.stages && t.precision != nullptr);
+  const StageKinds kinds = stage_kinds(m, spec.stage_layers);
+  std::vector<ChunkBytes> of_kind;
+  for (const int stage : kinds.example) of_kind.push_back(chunk_bytes(m, l, t, spec, stage));
+  // States and buffers of ranks whose stages are alike are equal.
+  std::vector<std::vector<int>> known;
+  std::vector<StageMemory> states;
+  std::vector<StageMemory> out;
+  for (std::size_t rank = 0; rank < live.ranks.size(); ++rank) {
+    const LiveRank& chunks = live.ranks[rank];
+    std::vector<int> list;
+    for (const int stage : chunks.stages) list.push_back(kinds.of_stage[static_cast<std::size_t>(stage)]);
+    const auto found = std::ranges::find(known, list);
+    if (found == known.end()) {
+      const RankParameters parameters = parameters_of_stages(m, l, spec, chunks.stages);
+      add_states(states.emplace_back(), parameters, l, t, profile, live.copies);
+      states.back().buffers = profile.framework_memory +
+                              shard_buffers(m, l, t, spec, profile, chunks.stages, parameters.embedding);
+      known.push_back(list);
+    }
+    StageMemory memory = states[static_cast<std::size_t>(std::ranges::find(known, list) - known.begin())];
+    memory.stage = static_cast<int>(rank);
+    const LivePeak peak = peak_of(chunks, of_kind, kinds.of_stage);
+    memory.activations = Bytes(peak.layers);
+    memory.chunks_in_flight = chunks.most;
+    // What the caching allocator holds beyond the live bytes, for tensors that come and go.
+    const Bytes cached((profile.fragmentation - 1) * peak.total());
+    memory.buffers += Bytes(peak.ends + peak.transient) + cached;
+    out.push_back(memory);
+  }
+  return out;
+}
+
 MemoryReport memory_of(const Model& m, const Layout& l, const TrainingSpec& t, const ScheduleSpec& spec,
                        const SoftwareProfile& profile, const PipelineSchedule& schedule, const GpuSpec& gpu) {
-  INVARIANT(static_cast<int>(spec.stage_layers.size()) == schedule.stages && t.precision != nullptr);
   MemoryReport report;
   report.capacity = gpu.capacity;
-  std::vector<ChunkBytes> of_stage;
-  for (int s = 0; s < schedule.stages; ++s) of_stage.push_back(chunk_bytes(m, l, t, spec, s));
-  for (int rank = 0; rank < schedule.ranks; ++rank) {
-    const std::vector<int> stages = stages_of_rank(schedule, rank);
-    const RankParameters parameters = parameters_of_stages(m, l, spec, stages);
-    StageMemory memory;
-    memory.stage = rank;
-    add_states(memory, parameters, l, t, profile, stage_copies(schedule));
-    LiveChunks live(of_stage);
-    for (const Slot& slot : schedule.slots[static_cast<std::size_t>(rank)]) live.run(slot);
-    INVARIANT(live.empty());  // each forward has had its backward, each input gradient its weight gradient
-    memory.activations = Bytes(live.peak().layers);
-    memory.chunks_in_flight = live.peak().chunks;
-    const LivePeak& peak = live.peak();
-    // What the caching allocator holds beyond the live bytes, for tensors that come and go.
-    const Bytes cached((profile.fragmentation - 1) * (peak.layers + peak.ends + peak.transient));
-    memory.buffers = Bytes(peak.ends + peak.transient) + cached + profile.framework_memory +
-                     shard_buffers(m, l, t, spec, profile, stages, parameters.embedding);
-    if (report.stages.empty() || memory.total() > report.peak) {
-      report.peak = memory.total();
-      report.peak_stage = rank;
-    }
-    report.stages.push_back(memory);
+  report.stages = stage_memories(m, l, t, spec, profile, live_chunks(schedule));
+  for (const StageMemory& memory : report.stages) {
+    if (memory.stage > 0 && memory.total() <= report.peak) continue;
+    report.peak = memory.total();
+    report.peak_stage = memory.stage;
   }
   report.fits = report.peak <= report.capacity;
   report.verdict = verdict_of(report, t, l);

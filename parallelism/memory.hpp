@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "parallelism/kept_activations.hpp"
+#include "parallelism/live_chunks.hpp"
 #include "parallelism/rank_parameters.hpp"
 #include "sim/units.hpp"
 
@@ -33,6 +34,10 @@ struct MemoryReport {
   std::vector<StageMemory> stages;
   std::vector<std::string> assumptions;
 };
+
+// By pipeline rank: the bytes without the verdict. Whoever asks often keeps the schedule's live chunks.
+std::vector<StageMemory> stage_memories(const Model&, const Layout&, const TrainingSpec&, const ScheduleSpec&,
+                                        const SoftwareProfile&, const LiveChunks&);
 
 MemoryReport memory_of(const Model&, const Layout&, const TrainingSpec&, const ScheduleSpec&,
                        const SoftwareProfile&, const PipelineSchedule&, const GpuSpec&);

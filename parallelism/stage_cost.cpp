@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "parallelism/kept_activations.hpp"
+#include "parallelism/stage_kinds.hpp"
 
 namespace runcast {
 
@@ -37,8 +38,8 @@ Seconds host_wait(Seconds gpu, Seconds issue) {
 // Prices the operators of one layer, embedding or head.
 class Pricer {
  public:
-  Pricer(const StepShape& s, const Network& network, const GroupTable& groups)
-      : s_(s), network_(network), groups_(groups), gpu_(network.fabric().node().gpu) {}
+  Pricer(const StepShape& s, const Network& network, const GroupTable& groups, bool accounts)
+      : s_(s), network_(network), groups_(groups), gpu_(network.fabric().node().gpu), accounts_(accounts) {}
 
   // `host`: time to issue this list; the list's recomputation is a list of its own.
   StagePass price(const OperatorList& list, Seconds host, bool counts_as_model) const {
@@ -140,7 +141,7 @@ class Pricer {
     if (!by_copies)
       pass.cost.compute += hidden * (gpu_.kernels.overlap_slowdown * link_share(groups_[op.group]));
     part_of(pass.cost, op.group) += exposed;
-    record(pass.communication, {op.group, op.collective, 1, op.bytes, time, exposed}, 1);
+    if (accounts_) record(pass.communication, {op.group, op.collective, 1, op.bytes, time, exposed}, 1);
   }
 
   // Tensor-parallel traffic beside its own GEMM, cut along the tokens [Transformer Engine userbuffers; async TP].
@@ -194,6 +195,7 @@ class Pricer {
   const Network& network_;
   const GroupTable& groups_;
   const GpuSpec& gpu_;
+  bool accounts_;
 };
 
 // One layer's (or the embedding's, or the head's) passes.
@@ -236,13 +238,18 @@ void add_stage(StageCost& stage, const StageCost& part, double times) {
   stage.weight_gradient.add(part.weight_gradient, times);
 }
 
+}  // namespace
+
 // The priced layers of a model: each kind once, by experts, window and recomputation.
-class LayerTable {
+class LayerPrices::Table {
  public:
-  LayerTable(const StepShape& s, const Pricer& pricer, bool split) : s_(s), pricer_(pricer), split_(split) {
+  Table(const StepShape& s, const Network& network, const GroupTable& groups, bool split, bool accounts)
+      : s_(s), split_(split) {
+    const Pricer pricer(s_, network, groups, accounts);
     for (std::int64_t layer = 0; layer < s.model->layers; ++layer) {
       Entry& entry = entry_of(layer);
-      if (!entry.priced) price(entry, s.model->layer_is_moe(layer), s.model->layer_is_windowed(layer));
+      if (!entry.priced)
+        price(pricer, entry, s.model->layer_is_moe(layer), s.model->layer_is_windowed(layer));
     }
     const double back = s.profile->host_backward;
     embedding_ = price_part(pricer, embedding_operators(s), pricer.host_time(0.1), back, false, split);
@@ -278,30 +285,31 @@ class LayerTable {
   }
   Entry& entry_of(std::int64_t layer) { return entries_[index_of(layer)]; }
 
-  void price(Entry& entry, bool moe, bool windowed) {
+  void price(const Pricer& pricer, Entry& entry, bool moe, bool windowed) {
     const double back = s_.profile->host_backward;
     const LayerOperators ops = layer_operators(s_, moe, windowed);
-    const Seconds host = moe ? pricer_.moe_host_time(1) : pricer_.host_time(1);
+    const Seconds host = moe ? pricer.moe_host_time(1) : pricer.host_time(1);
     entry.priced = true;
-    entry.kept = price_part(pricer_, ops, host, back, false, split_);
+    entry.kept = price_part(pricer, ops, host, back, false, split_);
     entry.recomputed = s_.training->recompute.kind == Recompute::Kind::none
                            ? entry.kept
-                           : price_part(pricer_, ops, host, back, true, split_);
+                           : price_part(pricer, ops, host, back, true, split_);
     if (!s_.training->offload.activations) return;
     TrainingSpec keeping_all = *s_.training;
     keeping_all.recompute = Recompute{};
-    const Bandwidth link = pricer_.host_link();
+    const Bandwidth link = pricer.host_link();
     add_offload(entry.kept, layer_activation_bytes(*s_.model, *s_.layout, keeping_all, moe), link, split_);
     add_offload(entry.recomputed, layer_activation_bytes(*s_.model, *s_.layout, *s_.training, moe), link,
                 split_);
   }
 
-  const StepShape& s_;
-  Pricer pricer_;
+  StepShape s_;
   bool split_;
   std::array<Entry, 4> entries_;
   StageCost embedding_, end_;
 };
+
+namespace {
 
 // ZeRO-3 / FSDP on one pass of `layers` equal layers: all-gathers run one layer ahead; the first is exposed, the
 // others as far as they outlast a layer; compute is slowed while both run.
@@ -503,38 +511,46 @@ const GroupLinks& GroupTable::operator[](CommunicationGroup g) const {
   }
 }
 
+LayerPrices::LayerPrices(const StepShape& s, const Network& network, const GroupTable& groups, bool split,
+                         bool accounts)
+    : table_(std::make_shared<Table>(s, network, groups, split, accounts)), split_(split) {}
+
+StageCost LayerPrices::stage(const StepShape& s, const ScheduleSpec& schedule, const Network& network,
+                             const GroupTable& groups, int stage) const {
+  const bool sharded = s.training->sharding.shards_parameters();
+  const bool last = stage + 1 == static_cast<int>(schedule.stage_layers.size());
+  const auto [first, end] = layers_of_stage(schedule, stage);
+  StageCost cost;
+  StageCost of_kind[2];  // dense | moe
+  double number[2] = {0, 0};
+  for (std::int64_t layer = first; layer < end; ++layer) {
+    const int kind = s.model->layer_is_moe(layer) ? 1 : 0;
+    add_stage(of_kind[kind], table_->at(layer, layer - first), 1);
+    number[kind] += 1;
+  }
+  for (int kind = 0; kind < 2; ++kind) {
+    if (number[kind] == 0) continue;
+    add_stage(cost, of_kind[kind], 1);
+    if (!sharded) continue;
+    StageCost mean;
+    add_stage(mean, of_kind[kind], 1 / number[kind]);
+    add_sharding(cost, s, network, groups, mean, number[kind], kind == 1, split_);
+  }
+  if (sharded && stage == 0) shard_table(cost, s, network, groups, true, split_);
+  if (sharded && last && !s.model->tied_embeddings) shard_table(cost, s, network, groups, false, split_);
+  if (stage == 0) add_stage(cost, table_->embedding(), 1);
+  if (last) add_stage(cost, table_->end(), 1);
+  return cost;
+}
+
 std::vector<StageCost> stage_costs(const StepShape& s, const ScheduleSpec& schedule, const Network& network,
                                    const GroupTable& groups, bool split) {
-  const LayerTable layers(s, Pricer(s, network, groups), split);
-  const bool sharded = s.training->sharding.shards_parameters();
-  const std::size_t stages = schedule.stage_layers.size();
-  std::vector<StageCost> costs(stages);
-  std::int64_t first = 0;
-  for (std::size_t stage = 0; stage < stages; ++stage) {
-    const std::int64_t count = schedule.stage_layers[stage];
-    StageCost of_kind[2];  // dense | moe
-    double number[2] = {0, 0};
-    for (std::int64_t i = 0; i < count; ++i) {
-      const int kind = s.model->layer_is_moe(first + i) ? 1 : 0;
-      add_stage(of_kind[kind], layers.at(first + i, i), 1);
-      number[kind] += 1;
-    }
-    first += count;
-    for (int kind = 0; kind < 2; ++kind) {
-      if (number[kind] == 0) continue;
-      add_stage(costs[stage], of_kind[kind], 1);
-      if (!sharded) continue;
-      StageCost mean;
-      add_stage(mean, of_kind[kind], 1 / number[kind]);
-      add_sharding(costs[stage], s, network, groups, mean, number[kind], kind == 1, split);
-    }
-    const bool last = stage + 1 == stages;
-    if (sharded && stage == 0) shard_table(costs[stage], s, network, groups, true, split);
-    if (sharded && last && !s.model->tied_embeddings)
-      shard_table(costs[stage], s, network, groups, false, split);
-    if (stage == 0) add_stage(costs[stage], layers.embedding(), 1);
-    if (last) add_stage(costs[stage], layers.end(), 1);
-  }
+  const LayerPrices layers(s, network, groups, split, true);
+  const StageKinds kinds = stage_kinds(*s.model, schedule.stage_layers);
+  std::vector<StageCost> of_kind, costs;
+  for (const int example : kinds.example)
+    of_kind.push_back(layers.stage(s, schedule, network, groups, example));
+  for (const int kind : kinds.of_stage) costs.push_back(of_kind[static_cast<std::size_t>(kind)]);
   return costs;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <vector>
 
 #include "parallelism/operators.hpp"
@@ -74,6 +75,20 @@ double link_share(const GroupLinks&);
 // Bytes of a parameter on the wire of a gather.
 double gather_bytes(const SoftwareProfile&, const Precision&);
 Seconds parameter_gather(const Network&, const SoftwareProfile&, Bytes size, const GroupLinks&);
+
+// The layers, embedding and head of one shape, priced once: stages are their sums. `accounts`: also what is
+// communicated, which whoever wants times alone leaves out.
+class LayerPrices {
+ public:
+  LayerPrices(const StepShape&, const Network&, const GroupTable&, bool split_backward, bool accounts);
+  // Of the same shape; only sharding, and what of it overlaps, may be another than the layers were priced with.
+  StageCost stage(const StepShape&, const ScheduleSpec&, const Network&, const GroupTable&, int stage) const;
+
+ private:
+  class Table;
+  std::shared_ptr<const Table> table_;
+  bool split_;
+};
 
 // [global stage] of the schedule, in the order of ScheduleSpec::stage_layers.
 std::vector<StageCost> stage_costs(const StepShape&, const ScheduleSpec&, const Network&, const GroupTable&,

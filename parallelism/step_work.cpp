@@ -8,6 +8,8 @@
 #include <span>
 #include <utility>
 
+#include "parallelism/stage_kinds.hpp"
+
 namespace runcast {
 
 namespace {
@@ -21,6 +23,10 @@ void within_clock(Seconds pass, double slots) {
         fmt::format("one pass of a stage with its traffic takes {:.3g} s; {:.0f} of them are more "
                     "than the simulated clock's 292 years: see sequence_length, micro_batch and the network",
                     pass.value, slots));
+}
+
+Seconds data_collective(const StepInput& in, Collective kind, double bytes, const GroupLinks& group) {
+  return in.network->collective(kind, Bytes(bytes), group, in.profile->collective_launch).time;
 }
 
 bool is_fused(const Slot& slot) { return slot.pass == Pass::forward_backward; }
@@ -50,6 +56,65 @@ void Traffic::add(Duration time, std::int64_t collectives, Bytes size) {
   busy += time;
   count += collectives;
   bytes += size;
+}
+
+RankParameters stage_parameters(const StepInput& in, const std::vector<std::vector<int>>& rank_of_stage,
+                                int stage) {
+  const auto of = [&](std::span<const int> stages) {
+    return parameters_of_stages(*in.model, *in.layout, *in.schedule, stages);
+  };
+  const bool last = stage + 1 == static_cast<int>(in.schedule->stage_layers.size());
+  const bool meets_first =
+      last && stage > 0 && rank_of_stage.size() == 1 && rank_of_stage[0].front() == rank_of_stage[0].back();
+  if (!meets_first) return of(std::array{stage});
+  const RankParameters both = of(std::array{0, stage}), first = of(std::array{0});
+  return {both.dense - first.dense, both.expert - first.expert, both.embedding - first.embedding};
+}
+
+StageTraffic stage_traffic(const StepInput& in, const GroupTable& groups, const RankParameters& held) {
+  StageTraffic traffic;
+  traffic.parameters = held.total();
+  const bool sharded = in.training->sharding.kind != Sharding::Kind::none;
+  if (groups.data.ranks < 2 || in.training->sharding.shards_parameters() || held.total() <= 0) return traffic;
+  // Megatron: a bucket is at least bucket_parameters, and 1 M parameters per data-parallel rank.
+  const double bucket_size = std::max(in.profile->bucket_parameters, 1e6 * groups.data.ranks);
+  traffic.buckets = static_cast<int>(std::clamp(held.total() / bucket_size, 1.0, 64.0));
+  // A group smaller than all replicas keeps whole sums in each group: that is an all-reduce.
+  const bool scattered = sharded && groups.shard.ranks == groups.data.ranks;
+  const Collective reduction = scattered ? Collective::reduce_scatter : Collective::all_reduce;
+  const double each = 1.0 / traffic.buckets, wide = in.profile->reduce_bytes;
+  Seconds bucket = data_collective(in, reduction, held.dense * each * wide, groups.data);
+  if (held.expert > 0)
+    bucket += data_collective(in, reduction, held.expert * each * wide, groups.expert_data);
+  within_clock(bucket * traffic.buckets, 1);
+  traffic.reduce = to_clock(bucket) * traffic.buckets;
+  if (!sharded) return traffic;
+  const double width = gather_bytes(*in.profile, *in.training->precision);
+  Seconds gather = parameter_gather(*in.network, *in.profile, Bytes(held.dense * width), groups.shard);
+  if (held.expert > 0)
+    gather += parameter_gather(*in.network, *in.profile, Bytes(held.expert * width), groups.expert_data);
+  traffic.gather = to_clock(gather / traffic.buckets) * traffic.buckets;
+  return traffic;
+}
+
+Bytes message_bytes(const StepInput& in) {
+  const double tokens = static_cast<double>(in.training->micro_batch) *
+                        static_cast<double>(in.training->sequence_length) / in.layout->context;
+  // Scattered over the tensor group.
+  return Bytes(2 * tokens * static_cast<double>(in.model->hidden) / in.layout->tensor);
+}
+
+Duration message_time(const StepInput& in, const GroupTable& groups, int from_rank, int to_rank) {
+  const Layout& l = *in.layout;
+  const Bytes message = message_bytes(in);
+  const RankId from = l.rank(0, 0, from_rank, 0), to = l.rank(0, 0, to_rank, 0);
+  Seconds time = in.network->point_to_point(from, to, message, in.network->fabric().node().gpus) +
+                 in.profile->collective_launch;
+  if (!l.sequence_parallel && l.tensor > 1)  // the scattered message is gathered again over NVLink
+    time += in.network->collective(Collective::all_gather, message * l.tensor, groups.tensor).time;
+  INVARIANT(time.value > 0);
+  within_clock(time, 1);
+  return to_clock(time);
 }
 
 StepWork::StepWork(const StepInput& in, const PipelineSchedule& schedule, const GroupTable& groups,
@@ -125,75 +190,32 @@ ClockCost StepWork::cost_of(const Slot& slot) const {
 }
 
 void StepWork::prepare_transfers() {
-  const Layout& l = *in_.layout;
-  const double tokens = static_cast<double>(in_.training->micro_batch) *
-                        static_cast<double>(in_.training->sequence_length) / l.context;
-  // Scattered over the tensor group.
-  message_ = Bytes(2 * tokens * static_cast<double>(in_.model->hidden) / l.tensor);
+  message_ = message_bytes(in_);
   const std::size_t p = index(schedule_.ranks);
   transfers_.assign(p * p, Duration{});
   // Neighbours exchange messages on a ring of ranks; V-shaped schedules use the same links both ways.
   for (std::size_t a = 0; a < p; ++a)
     for (const std::size_t b : {(a + 1) % p, (a + p - 1) % p}) {
       if (a == b) continue;
-      const RankId from = l.rank(0, 0, static_cast<int>(a), 0), to = l.rank(0, 0, static_cast<int>(b), 0);
-      Seconds time = in_.network->point_to_point(from, to, message_, in_.network->fabric().node().gpus) +
-                     in_.profile->collective_launch;
-      if (!l.sequence_parallel && l.tensor > 1)  // the scattered message is gathered again over NVLink
-        time += in_.network->collective(Collective::all_gather, message_ * l.tensor, groups_.tensor).time;
-      INVARIANT(time.value > 0);
-      within_clock(time, slots_);
-      transfers_[a * p + b] = to_clock(time);
+      transfers_[a * p + b] = message_time(in_, groups_, static_cast<int>(a), static_cast<int>(b));
+      within_clock(to_seconds(transfers_[a * p + b]), slots_);
     }
 }
 
 // ---- data-parallel traffic ------------------------------------------------------------------------------
 
-Seconds StepWork::data_collective(Collective kind, double bytes, const GroupLinks& group) const {
-  return in_.network->collective(kind, Bytes(bytes), group, in_.profile->collective_launch).time;
-}
-
-// What a stage adds to its rank: tied embeddings count once where a V brings both ends to one rank.
-RankParameters StepWork::held_at(std::size_t stage) const {
-  const auto of = [&](std::span<const int> stages) {
-    return parameters_of_stages(*in_.model, *in_.layout, *in_.schedule, stages);
-  };
-  const int s = static_cast<int>(stage), last = schedule_.stages - 1;
-  const bool meets_first = s == last && s > 0 && schedule_.rank_of_stage.size() == 1 &&
-                           schedule_.rank_of_stage[0].front() == schedule_.rank_of_stage[0].back();
-  if (!meets_first) return of(std::array{s});
-  const RankParameters both = of(std::array{0, s}), first = of(std::array{0});
-  return {both.dense - first.dense, both.expert - first.expert, both.embedding - first.embedding};
-}
-
 void StepWork::prepare_data() {
-  const bool inside = in_.training->sharding.shards_parameters();
-  const bool sharded = in_.training->sharding.kind != Sharding::Kind::none;
-  // Megatron: a bucket is at least bucket_parameters, and 1 M parameters per data-parallel rank.
-  const double bucket_size = std::max(in_.profile->bucket_parameters, 1e6 * groups_.data.ranks);
+  // Equal stages of one direction move the same; a V's ends may share a table, so that the last is looked at itself.
+  const StageKinds kinds = stage_kinds(*in_.model, in_.schedule->stage_layers);
+  std::vector<StageTraffic> of_kind;
+  for (const int example : kinds.example) {
+    of_kind.push_back(stage_traffic(in_, groups_, stage_parameters(in_, schedule_.rank_of_stage, example)));
+    within_clock(to_seconds(of_kind.back().reduce), slots_);
+  }
   for (const std::vector<int>& direction : schedule_.rank_of_stage)
     for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
-      StageState& state = per_stage_[index(direction[stage])][stage];
-      const RankParameters held = held_at(stage);
-      state.parameters = held.total();
-      if (groups_.data.ranks < 2 || inside || state.parameters <= 0) continue;
-      state.buckets = static_cast<int>(std::clamp(state.parameters / bucket_size, 1.0, 64.0));
-      // A group smaller than all replicas keeps whole sums in each group: that is an all-reduce.
-      const bool scattered = sharded && groups_.shard.ranks == groups_.data.ranks;
-      const Collective reduction = scattered ? Collective::reduce_scatter : Collective::all_reduce;
-      const double each = 1.0 / state.buckets;
-      Seconds bucket = data_collective(reduction, held.dense * each * reduce_bytes(), groups_.data);
-      if (held.expert > 0)
-        bucket += data_collective(reduction, held.expert * each * reduce_bytes(), groups_.expert_data);
-      within_clock(bucket * state.buckets, slots_);
-      state.reduce = to_clock(bucket) * state.buckets;
-      if (!sharded) continue;
-      const double width = gather_bytes(*in_.profile, *in_.training->precision);
-      Seconds gather = parameter_gather(*in_.network, *in_.profile, Bytes(held.dense * width), groups_.shard);
-      if (held.expert > 0)
-        gather +=
-            parameter_gather(*in_.network, *in_.profile, Bytes(held.expert * width), groups_.expert_data);
-      state.gather = to_clock(gather / state.buckets) * state.buckets;
+      StageTraffic& traffic = per_stage_[index(direction[stage])][stage];
+      traffic = of_kind[index(kinds.of_stage[stage])];
     }
   schedule_gathers();
 }
@@ -202,12 +224,16 @@ void StepWork::prepare_data() {
 void StepWork::schedule_gathers() {
   for (std::size_t r = 0; r < streams_.size(); ++r) {
     Time now{};
+    std::ptrdiff_t left =
+        std::ranges::count_if(per_stage_[r], [](const StageState& state) { return state.gather.ns > 0; });
     for (const Slot& slot : schedule_.slots[r]) {
+      if (left == 0) break;
       StageState& state = per_stage_[r][index(slot.stage)];
       if (slot.pass == Pass::weight_gradient || state.gathered > Time{} || state.gather.ns == 0) continue;
       state.first_bucket = now + Duration{state.gather.ns / state.buckets};
       now += state.gather;
       state.gathered = now;
+      --left;
       streams_[r].gather.add(state.gather, state.buckets,
                              Bytes(state.parameters * gather_bytes(*in_.profile, *in_.training->precision)));
     }
@@ -316,7 +342,8 @@ Bytes StepWork::tied_embeddings() const {
 
 Duration StepWork::tied_embeddings_time() const {
   const Bytes size = tied_embeddings();
-  return size.value > 0 ? to_clock(data_collective(Collective::all_reduce, size.value, groups_.ends)) : Duration{};
+  return size.value > 0 ? to_clock(data_collective(in_, Collective::all_reduce, size.value, groups_.ends))
+                        : Duration{};
 }
 
 void StepWork::sum_tied_embeddings(std::vector<Time>& ends) {

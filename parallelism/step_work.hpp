@@ -39,6 +39,21 @@ struct DataStream {
   Duration opening_wait{};  // the first slot's part of it
 };
 
+// What one stage's parameters move between the replicas of its rank.
+struct StageTraffic {
+  double parameters = 0;        // of this stage on this rank
+  Duration gather{}, reduce{};  // one whole collective each
+  int buckets = 1;
+};
+StageTraffic stage_traffic(const StepInput&, const GroupTable&, const RankParameters& held);
+// What a stage adds to its rank: tied embeddings count once where a V brings both ends to one rank.
+RankParameters stage_parameters(const StepInput&, const std::vector<std::vector<int>>& rank_of_stage,
+                                int stage);
+
+// A message of one micro-batch between two pipeline ranks, and its bytes.
+Bytes message_bytes(const StepInput&);
+Duration message_time(const StepInput&, const GroupTable&, int from_rank, int to_rank);
+
 class StepWork final : public PipelineWork {
  public:
   StepWork(const StepInput&, const PipelineSchedule&, const GroupTable&, const std::vector<StageCost>&,
@@ -57,10 +72,7 @@ class StepWork final : public PipelineWork {
   Bytes message() const { return message_; }
 
   // What every rank's work is made of (unfolded_step).
-  struct StageState {
-    double parameters = 0;        // of this stage on this rank; 0 = not here
-    Duration gather{}, reduce{};  // one whole collective each
-    int buckets = 1;
+  struct StageState : StageTraffic {  // parameters 0 = not here
     Time first_bucket{}, gathered{}, reduced{};
     bool started = false;
     std::int64_t backwards = 0;
@@ -70,8 +82,12 @@ class StepWork final : public PipelineWork {
   }
   ClockCost cost_of(const Slot&) const;
   std::int64_t group() const { return group_; }  // micro-batches between two reductions of ZeRO-2
-  double overlap_slowdown() const;               // of compute beside the data stream
-  Duration tied_embeddings_time() const;         // 0: nothing to sum
+  // How many backwards of the stage the rank has run, for a caller that does not tell each slot (slot_program).
+  void set_backwards(int rank, int stage, std::int64_t count) {
+    per_stage_[static_cast<std::size_t>(rank)][static_cast<std::size_t>(stage)].backwards = count;
+  }
+  double overlap_slowdown() const;        // of compute beside the data stream
+  Duration tied_embeddings_time() const;  // 0: nothing to sum
 
  private:
   // A stage on two ranks: whether one of them has its gradients ready, and since when.
@@ -83,8 +99,6 @@ class StepWork final : public PipelineWork {
   void prepare_transfers();
   void prepare_data();
   void schedule_gathers();
-  Seconds data_collective(Collective, double bytes, const GroupLinks&) const;
-  RankParameters held_at(std::size_t stage) const;
   Duration stretch(std::size_t r, Duration base, Time start) const;
   Duration slowdown(Duration beside) const;
   Duration wait_for_parameters(std::size_t r, const Slot&, Time start, Duration length);

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "parallelism/slot_program.hpp"
+#include "parallelism/stage_kinds.hpp"
 #include "parallelism/step_account.hpp"
 #include "parallelism/step_work.hpp"
 
@@ -36,36 +38,6 @@ Duration idle_without_transfers(const StepInput& in, const PipelineSchedule& sch
   return idle - std::min(idle, stream.gate_wait);
 }
 
-bool has_split_backward(const PipelineSchedule& schedule) {
-  for (const Slot& slot : schedule.slots.front())
-    if (slot.pass == Pass::input_gradient || slot.pass == Pass::weight_gradient) return true;
-  return false;
-}
-
-// Optimizer of one rank's shard, with the pass that takes the gradient norm before it.
-Seconds optimizer_time(const StepInput& in, const PipelineSchedule& schedule, int rank) {
-  const NodeSpec& node = in.network->fabric().node();
-  const RankParameters held =
-      parameters_of_stages(*in.model, *in.layout, *in.schedule, stages_of_rank(schedule, rank));
-  const ShardGroups groups = shard_groups(*in.layout, in.training->sharding, stage_copies(schedule));
-  const double shard = held.dense / groups.dense + held.expert / groups.expert;
-  // Moments are read and written; kOptimizerBytes holds two fp32 ones.
-  const double update = kOptimizerBytes - 16 + 2 * optimizer_state_bytes(in.training->optimizer);
-  if (!in.training->offload.optimizer) return stream_time(node.gpu, Bytes((update + kNormBytes) * shard), 4);
-  // Gradients go out and weights come back over PCIe while the CPU updates tile by tile.
-  const double out = in.profile->gradient_bytes, back = in.training->precision->weight_bytes;
-  const Seconds bus = Bytes(std::max(out, back) * shard) / node.host_link;
-  const Seconds host = Bytes(update * shard) / Bandwidth(kHostMemoryShare);
-  return stream_time(node.gpu, Bytes(kNormBytes * shard), 1) + std::max(bus, host);
-}
-
-// The norm is summed over all ranks: a tree of the farthest latency.
-Seconds norm_barrier(const StepInput& in, const GroupTable& groups) {
-  const double hops = 2 * std::ceil(std::log2(std::max(2, in.layout->world())));
-  const Seconds hop = groups.data.domains > 1 ? groups.data.inter_latency : groups.data.intra_latency;
-  return hop * hops + in.profile->collective_launch;
-}
-
 // When a rank's own step begins, ends its gradients and has stepped.
 struct RankEnd {
   Time begin{}, slots{}, gradients{};
@@ -73,24 +45,54 @@ struct RankEnd {
   Duration window() const { return gradients + optimizer - begin; }
 };
 
-std::vector<RankEnd> ends_of(const StepInput& in, const PipelineSchedule& schedule,
-                             const PipelineTrace& trace, StepWork& work) {
-  std::vector<RankEnd> ends(static_cast<std::size_t>(schedule.ranks));
-  std::vector<Time> slots;
-  for (std::size_t r = 0; r < ends.size(); ++r) {
-    const auto& spans = trace.ranks[r];
-    slots.push_back(spans.empty() ? Time{} : spans.back().end);
+// Of each rank: the start of its first slot and the end of its last one.
+struct SlotWindows {
+  std::vector<Time> first, last;
+};
+SlotWindows windows_of(const PipelineTrace& trace) {
+  SlotWindows windows;
+  for (const std::vector<SlotSpan>& spans : trace.ranks) {
+    windows.first.push_back(spans.empty() ? Time{} : spans.front().start);
+    windows.last.push_back(spans.empty() ? Time{} : spans.back().end);
   }
-  const std::vector<Time> gradients = work.drain(slots);
+  return windows;
+}
+
+// Ranks whose stages are alike take equally long.
+std::vector<Duration> optimizer_times(const StepInput& in, const PipelineSchedule& schedule) {
+  const StageKinds kinds = stage_kinds(*in.model, in.schedule->stage_layers);
+  std::vector<std::vector<int>> known;
+  std::vector<Duration> times, by_rank;
+  for (int rank = 0; rank < schedule.ranks; ++rank) {
+    const std::vector<int> stages = stages_of_rank(schedule, rank);
+    std::vector<int> list;
+    for (const int stage : stages) list.push_back(kinds.of_stage[static_cast<std::size_t>(stage)]);
+    auto found = std::ranges::find(known, list);
+    if (found == known.end()) {
+      const RankParameters held = parameters_of_stages(*in.model, *in.layout, *in.schedule, stages);
+      times.push_back(to_clock(optimizer_time(in, held, stage_copies(schedule))));
+      known.push_back(std::move(list));
+      found = known.end() - 1;
+    }
+    by_rank.push_back(times[static_cast<std::size_t>(found - known.begin())]);
+  }
+  return by_rank;
+}
+
+std::vector<RankEnd> ends_of(const StepInput& in, const PipelineSchedule& schedule,
+                             const SlotWindows& windows, StepWork& work) {
+  std::vector<RankEnd> ends(static_cast<std::size_t>(schedule.ranks));
+  const std::vector<Time> gradients = work.drain(windows.last);
+  const std::vector<Duration> optimizer = optimizer_times(in, schedule);
   const bool parallelograms = in.schedule->gradient_norm == GradientNorm::post_validation;
   for (std::size_t r = 0; r < ends.size(); ++r) {
     RankEnd& end = ends[r];
-    end.slots = slots[r];
+    end.slots = windows.last[r];
     end.gradients = gradients[r];
-    end.optimizer = to_clock(optimizer_time(in, schedule, static_cast<int>(r)));
-    if (!parallelograms || trace.ranks[r].empty()) continue;
+    end.optimizer = optimizer[r];
+    if (!parallelograms || schedule.slots[r].empty()) continue;
     const Duration opening = work.stream(static_cast<int>(r)).opening_wait;
-    end.begin = Time{} + (trace.ranks[r].front().start - Time{} - opening);
+    end.begin = Time{} + (windows.first[r] - Time{} - opening);
   }
   return ends;
 }
@@ -159,7 +161,40 @@ void add_data_loading(StepBreakdown& b, const StepInput& in) {
   b.data_loading = std::max(Duration{}, to_clock(needed) - b.total());
 }
 
+// The same without knowing where the time goes. Plain orders are swept; transfers that hold both ends, and stages on
+// two ranks, need the events.
+SlotWindows run_slots(const StepInput& in, const SlotProgram& program, StepWork& work) {
+  if (program.sweeps(in.schedule->point_to_point)) {
+    SlotWindows windows;
+    program.sweep(work, in.training->sharding.kind == Sharding::Kind::zero2, windows.first, windows.last);
+    return windows;
+  }
+  EventQueue queue;
+  return windows_of(execute(program.schedule(), in.schedule->point_to_point, work, queue));
+}
+
 }  // namespace
+
+Seconds optimizer_time(const StepInput& in, const RankParameters& held, int copies) {
+  const NodeSpec& node = in.network->fabric().node();
+  const ShardGroups groups = shard_groups(*in.layout, in.training->sharding, copies);
+  const double shard = held.dense / groups.dense + held.expert / groups.expert;
+  // Moments are read and written; kOptimizerBytes holds two fp32 ones.
+  const double update = kOptimizerBytes - 16 + 2 * optimizer_state_bytes(in.training->optimizer);
+  if (!in.training->offload.optimizer) return stream_time(node.gpu, Bytes((update + kNormBytes) * shard), 4);
+  // Gradients go out and weights come back over PCIe while the CPU updates tile by tile.
+  const double out = in.profile->gradient_bytes, back = in.training->precision->weight_bytes;
+  const Seconds bus = Bytes(std::max(out, back) * shard) / node.host_link;
+  const Seconds host = Bytes(update * shard) / Bandwidth(kHostMemoryShare);
+  return stream_time(node.gpu, Bytes(kNormBytes * shard), 1) + std::max(bus, host);
+}
+
+// The norm is summed over all ranks: a tree of the farthest latency.
+Seconds norm_barrier(const StepInput& in, const GroupTable& groups) {
+  const double hops = 2 * std::ceil(std::log2(std::max(2, in.layout->world())));
+  const Seconds hop = groups.data.domains > 1 ? groups.data.inter_latency : groups.data.intra_latency;
+  return hop * hops + in.profile->collective_launch;
+}
 
 Duration StepBreakdown::total() const {
   return compute + tensor_exposed + context_exposed + expert_exposed + pipeline_exposed + data_exposed +
@@ -199,7 +234,7 @@ StepResult simulate_step(const StepInput& in) {
   EventQueue queue;
   result.trace = execute(schedule, in.schedule->point_to_point, work, queue);
 
-  const std::vector<RankEnd> ends = ends_of(in, schedule, result.trace, work);
+  const std::vector<RankEnd> ends = ends_of(in, schedule, windows_of(result.trace), work);
   const Pace pace = pace_of(in, groups, ends);
   result.last_rank = static_cast<int>(pace.rank);
   break_down(result, in, schedule, groups, costs, work, ends[pace.rank], pace.optimizer);
@@ -207,6 +242,18 @@ StepResult simulate_step(const StepInput& in) {
   result.time = result.breakdown.total();
   write_accounts(result, in, schedule, groups, costs, work);
   return result;
+}
+
+Duration step_time(const StepInput& in, const SlotProgram& program, const GroupTable& groups,
+                   const std::vector<StageCost>& costs) {
+  StepWork work(in, program.schedule(), groups, costs, false);
+  const std::vector<RankEnd> ends = ends_of(in, program.schedule(), run_slots(in, program, work), work);
+  const Pace pace = pace_of(in, groups, ends);
+  const RankEnd& end = ends[pace.rank];
+  StepBreakdown whole;
+  whole.other = end.gradients - end.begin + pace.optimizer + to_clock(in.profile->step_overhead);
+  add_job_time(whole, in);
+  return whole.total();
 }
 
 }  // namespace runcast

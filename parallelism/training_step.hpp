@@ -62,6 +62,17 @@ struct StepResult {
 
 StepResult simulate_step(const StepInput&);
 
+// The time of the same step, to the nanosecond, without its accounts: for whoever asks for thousands. `program`: of
+// the input's schedule. `costs`: by global stage.
+class SlotProgram;
+Duration step_time(const StepInput&, const SlotProgram& program, const GroupTable&,
+                   const std::vector<StageCost>& costs);
+
+// Optimizer of a rank that holds this, with the pass that takes the gradient norm before it; and the norm's sum over
+// all ranks.
+Seconds optimizer_time(const StepInput&, const RankParameters& held, int stage_copies);
+Seconds norm_barrier(const StepInput&, const GroupTable&);
+
 // Adds what a step has beside its slots and gradients: the fitted spread of a large job's ranks, and data loading.
 void add_job_time(StepBreakdown&, const StepInput&);
 // The result of another step time: rates and fractions are the breakdown's.

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "parallelism/memory.hpp"
+#include "parallelism/slot_program.hpp"
+#include "parallelism/step_bound.hpp"
 #include "sim/random.hpp"
 #include "tests/parallelism/steps.hpp"
 
@@ -262,6 +264,47 @@ TEST_CASE("of 3000 drawn layouts every legal one steps, its parts sum to the ste
     if (number % 10 == 0) CHECK(c->run().time == r.time);
   }
   CHECK(legal > 400);
+}
+
+// The same step by the event queue, by the sweep, and from below.
+TEST_CASE(
+    "of 6000 drawn layouts each legal one takes the same time without accounts, and no less than its bound") {
+  int legal = 0, swept = 0, near = 0;
+  for (std::uint64_t number = 0; number < 6000; ++number) {
+    const std::optional<StepCase> drawn = draw_step(number);
+    if (!drawn) continue;
+    ++legal;
+    CAPTURE(number);
+    CAPTURE(drawn->schedule);
+    const StepCase& c = *drawn;
+    const Fabric built(c.node, c.nodes(), c.fabric);
+    const Network network(built, packed_placement(c.layout.world()));
+    TrainingSpec t = c.training;
+    t.global_batch = c.microbatches * t.micro_batch * c.layout.data;
+    const ScheduleSpec spec = c.spec();
+    const StepInput in{&c.model, &c.layout, &t, &spec, &c.profile, &network, c.microbatches, false};
+    const ScheduleRequest request = spec.request(c.layout, c.microbatches);
+    const SlotProgram program(spec.row->build(request), interleaving_group_size(request));
+    const StepShape shape{&c.model, &c.layout, &t, &c.profile};
+    const GroupTable groups = GroupTable::of(network, c.layout, t.sharding, stage_copies(program.schedule()));
+    const LayerPrices prices(shape, network, groups, program.split_backward(), false);
+    const StageKinds kinds = stage_kinds(c.model, spec.stage_layers);
+    std::vector<StageCost> of_kind, costs;
+    for (const int stage : kinds.example)
+      of_kind.push_back(prices.stage(shape, spec, network, groups, stage));
+    for (const int kind : kinds.of_stage) costs.push_back(of_kind[static_cast<std::size_t>(kind)]);
+    const Duration simulated = simulate_step(in).time;
+    CHECK(step_time(in, program, groups, costs) == simulated);
+    swept += program.sweeps(spec.point_to_point) ? 1 : 0;
+    const StepFloor floor =
+        step_floor(in, groups, kinds, of_kind, program.schedule().rank_of_stage, program.split_backward());
+    const Duration least = least_step_time(in, floor);
+    CHECK(least <= simulated);
+    near += to_seconds(least) / to_seconds(simulated) > 0.8 ? 1 : 0;
+  }
+  CHECK(legal > 800);
+  CHECK(swept > 400);
+  CHECK(near > legal / 2);  // a bound of 0 would hold too
 }
 
 TEST_CASE("of the drawn layouts none steps slower when every link has twice the bandwidth") {
