@@ -65,10 +65,11 @@ Json pair_json(const Network& network, const Paths& paths, RankId from, RankId t
   }
   const Fabric& fabric = network.fabric();
   const int tier = fabric.meeting_tier(a, b);
-  const std::string relation =
-      fabric.domain_of(a) == fabric.domain_of(b) ? "one scale-up domain"
-      : tier == 0                                ? "one node"
-                  : "meet at " + fabric.spec().tiers[static_cast<std::size_t>(tier) - 1].name;
+  const std::string relation = fabric.domain_of(a) == fabric.domain_of(b) ? "one scale-up domain"
+                               : tier == 0                                ? "one node"
+                               : fabric.spec().tiered()
+                                   ? "meet at " + fabric.spec().tiers[static_cast<std::size_t>(tier) - 1].name
+                                   : fmt::format("over {} router{}", hops - 3, hops == 4 ? "" : "s");
   return {{"from", from.value},
           {"to", to.value},
           {"from_gpu", std::string(fabric.vertex_name(fabric.vertex_of(a)))},
@@ -98,8 +99,9 @@ Json pairs_json(const Network& network, const Paths& paths, const NetworkQuestio
   for (int rank = 1; rank < world; ++rank) {
     const Fabric& fabric = network.fabric();
     const GpuId a = network.placement()[RankId(0)], b = network.placement()[RankId(rank)];
+    const std::size_t hops = fabric.spec().tiered() ? 0 : paths.path(a, b, 0).links.size();
     const std::string distance =
-        fmt::format("{} {}", fabric.domain_of(a) == fabric.domain_of(b), fabric.meeting_tier(a, b));
+        fmt::format("{} {} {}", fabric.domain_of(a) == fabric.domain_of(b), fabric.meeting_tier(a, b), hops);
     if (std::find(seen.begin(), seen.end(), distance) != seen.end()) continue;
     seen.push_back(distance);
     pairs.push_back(pair_json(network, paths, RankId(0), RankId(rank)));

@@ -253,6 +253,10 @@ JobScale Scenario::job_scale() const {
   if (!fabric.tiers.empty() && fabric.tiers[0].nodes > 0) scale.nodes_per_leaf = fabric.tiers[0].nodes;
   scale.nodes_per_pod =
       fabric.tiers.size() > 1 && fabric.tiers[1].nodes > 0 ? fabric.tiers[1].nodes : scale.nodes;
+  if (fabric.kind == "dragonfly") {
+    scale.nodes_per_leaf = fabric.routers.nodes;
+    scale.nodes_per_pod = fabric.routers.nodes * fabric.routers.group;
+  }
   // A scale-up domain over several nodes is a rack (NVL72: 18 trays); else two 8-GPU hosts share one (LLaMA-3).
   scale.nodes_per_rack = std::max(2, node.scale_up_domain / std::max(1, node.gpus));
   scale.nodes_per_row = 8 * scale.nodes_per_rack;  // assumption

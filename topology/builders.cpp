@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 #include "topology/graph.hpp"
+#include "topology/router_fabrics.hpp"
 
 namespace runcast {
 namespace {
@@ -70,19 +70,6 @@ void build_pairs(Graph& graph) {
     for (int gpu = node * graph.node.gpus; gpu < (node + 1) * graph.node.gpus; ++gpu)
       graph.connect(VertexId(gpu), host, pcie);
   }
-}
-
-// Sides of a torus of `chips` with `axes` axes, as near to a cube as its divisors allow, longest last.
-std::vector<int> torus_sides(int chips, int axes) {
-  std::vector<int> sides;
-  for (; axes > 1; --axes) {
-    int side = static_cast<int>(std::floor(std::pow(chips, 1.0 / axes) + 1e-9));
-    while (chips % side != 0) --side;
-    sides.push_back(side);
-    chips /= side;
-  }
-  sides.push_back(chips);
-  return sides;
 }
 
 // A link to the next chip along each axis, wrapped where the axis is longer than two.
@@ -200,6 +187,16 @@ void build_clos(Graph& graph) {
 
 void build_none(Graph&) {}
 
+void build_dragonfly(Graph& graph) {
+  build_nics(graph);
+  draw_dragonfly(graph);
+}
+
+void build_router_torus(Graph& graph) {
+  build_nics(graph);
+  draw_router_torus(graph);
+}
+
 constexpr std::array<BuilderRow, 5> kScaleUpBuilders{{
     {"nvswitch", "every GPU at full rate to every other, through switches (HGX node, NVL72 rack)",
      build_nvswitch},
@@ -209,10 +206,13 @@ constexpr std::array<BuilderRow, 5> kScaleUpBuilders{{
     {"torus", "links to the neighbours along each axis, wrapped (TPU ICI)", build_torus},
 }};
 
-constexpr std::array<BuilderRow, 2> kFabricBuilders{{
+constexpr std::array<BuilderRow, 4> kFabricBuilders{{
     {"none", "no network: one scale-up domain", build_none},
     {"clos", "tiers of switches (fat tree, leaf and spine, rail-optimized), each with its oversubscription",
      build_clos},
+    {"dragonfly", "groups of routers, each joined to each; global cables between any two groups",
+     build_dragonfly},
+    {"torus", "routers joined to their neighbours along two or three axes, wrapped", build_router_torus},
 }};
 
 std::vector<std::string_view> names_of(std::span<const BuilderRow> rows) {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "topology/flow_network.hpp"
+#include "topology/router_fabrics.hpp"
 
 namespace runcast {
 namespace {
@@ -330,7 +331,7 @@ Seconds cut_bound(Collective collective, const Fabric& fabric, std::span<const G
     for (const auto& [unit, k] : inside)
       bound = std::max(bound, size * crossing(collective, k, n) / capacity);
   };
-  if (fabric.spec().tiers.empty()) return bound;
+  if (fabric.spec().kind == "none") return bound;
   const int domain = std::max(fabric.gpus_per_domain(), node.gpus);
   const Bandwidth per_node = node.nic.bandwidth * static_cast<double>(node.nics);
   cut(domain, per_node * (static_cast<double>(domain) / node.gpus));
@@ -340,6 +341,7 @@ Seconds cut_bound(Collective collective, const Fabric& fabric, std::span<const G
     oversubscription *= tier.oversubscription;
     cut(tier.nodes * node.gpus, per_node * (tier.nodes / oversubscription));
   }
+  for (const RouterBlock& block : router_blocks(fabric)) cut(block.nodes * node.gpus, block.out);
   return bound;
 }
 
@@ -350,8 +352,7 @@ FlowOutcome run_flows(const Paths& paths, std::span<const FlowPlan> plans) {
 LockstepRates lockstep_rates(const Paths& paths, Collective collective,
                              std::span<const std::vector<GpuId>> groups) {
   MaxMin shares(paths.capacities());
-  const FabricSpec& spec = paths.fabric().spec();
-  const int parts = spec.routing == Routing::ecmp ? spec.queue_pairs : 1;
+  const int parts = paths.parts();
   std::vector<int> classes;
   for (const std::vector<GpuId>& group : groups) {
     std::vector<std::int32_t> links;

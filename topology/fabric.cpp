@@ -7,6 +7,7 @@
 
 #include "topology/builders.hpp"
 #include "topology/graph.hpp"
+#include "topology/router_fabrics.hpp"
 
 namespace runcast {
 namespace {
@@ -29,6 +30,7 @@ int gpus_of_domain(const NodeSpec& node, int nodes) {
 
 // Rules between the nodes and the fabric; what one spec alone breaks is told when it is read.
 void check(const Fabric::Graph& graph) {
+  if (!graph.spec.tiered()) return check_routers(graph);
   const int domain_nodes = std::max(1, graph.gpus_per_domain / graph.node.gpus);
   const auto& tiers = graph.spec.tiers;
   if (tiers.empty() && graph.nodes > domain_nodes)
@@ -87,6 +89,7 @@ int Fabric::domain_of(GpuId gpu) const {
 int Fabric::meeting_tier(GpuId a, GpuId b) const {
   if (domain_of(a) == domain_of(b) || node_of(a) == node_of(b)) return 0;
   int tier = 1;
+  if (!graph_->spec.tiered()) return tier;
   for (const TierSpec& spec : graph_->spec.tiers) {
     if (spec.nodes == 0 || node_of(a).value / spec.nodes == node_of(b).value / spec.nodes) return tier;
     ++tier;

@@ -52,7 +52,7 @@ class Fabric {
   // GPUs of a whole domain that the job uses. Racks are filled evenly where that can be done with no domain
   // less than half full (64 GPUs each on four NVL72 racks for 256), as schedulers place blocks; else packed.
   int gpus_per_domain() const;
-  // The tier at which two nodes meet: 0 = same node or scale-up domain, 1 = tiers[0], ...
+  // The tier at which two nodes meet: 0 = same node or scale-up domain, 1 = tiers[0], ...; 1 where there are routers.
   int meeting_tier(GpuId, GpuId) const;
 
   int vertices() const;

@@ -24,6 +24,18 @@ struct ClosIndex {
   std::vector<std::int32_t> nic_to_leaf;    // by NIC
 };
 
+// Where the cables between routers are: link i forth is i ^ 1 back.
+struct RouterIndex {
+  VertexId first;  // router r is vertex first + r
+  int count = 0;
+  std::vector<int> sides;            // torus
+  std::vector<std::int32_t> onward;  // torus, by router x axes + axis: to the next one; -1: none
+  int groups = 0, between = 0;       // dragonfly: groups, and cables between any two of them
+  std::vector<std::int32_t> local;   // dragonfly, by (group x routers + from) x routers + to; -1: none
+  std::vector<std::int32_t>
+      global;  // dragonfly, by (from group x groups + to group) x between + cable; -1: none
+};
+
 struct Fabric::Graph {
   using Edge = boost::property<boost::edge_index_t, std::int32_t>;  // the LinkId's value
   using Adjacency =
@@ -50,7 +62,8 @@ struct Fabric::Graph {
   std::vector<Link> links;         // by link
   std::vector<VertexId> nics;      // by node * node.nics + nic
   Adjacency adjacency;
-  ClosIndex clos;  // empty for other kinds
+  ClosIndex clos;       // its tiers are empty for other kinds
+  RouterIndex routers;  // empty for other kinds
   std::int32_t next_link() const { return static_cast<std::int32_t>(links.size()); }
 };
 

@@ -195,6 +195,34 @@ void read_tiers(Section& section, FabricSpec& fabric) {
           "must list at least one tier of switches, such as [{name: leaf}]");
 }
 
+void read_torus(Section& section, RouterSpec& routers) {
+  for (const std::int64_t side : section.counts("sides"))
+    routers.sides.push_back(count_of(section, "sides", side, 1));
+  const auto given = static_cast<std::int64_t>(routers.sides.size());
+  routers.axes = count_of(section, "axes", section.count("axes", given > 0 ? given : 3), 1);
+  require(section, "axes", routers.axes <= 6, "must be at most 6");
+  require(section, "sides", given == 0 || given == routers.axes,
+          "must have one count for each of the " + std::to_string(routers.axes) + " axes, or be left out");
+}
+
+void read_dragonfly(Section& section, RouterSpec& routers) {
+  routers.group = count_of(section, "group_routers", section.count("group_routers"), 1);
+  routers.global_links = count_of(section, "global_links", section.count("global_links"), 1);
+  require(section, "group_routers", routers.group <= 1024, "must be at most 1024");
+  require(section, "global_links", routers.global_links <= 1024, "must be at most 1024");
+  routers.global_latency =
+      not_negative(section, "global_latency", section.seconds("global_latency", routers.latency));
+}
+
+void read_routers(Section& section, FabricSpec& fabric) {
+  RouterSpec& routers = fabric.routers;
+  routers.nodes = count_of(section, "nodes_per_router", section.count("nodes_per_router", 1), 1);
+  routers.link = positive(section, "link_bandwidth", section.bandwidth("link_bandwidth"));
+  routers.latency = not_negative(section, "latency", section.seconds("latency", Seconds(0.3e-6)));
+  if (fabric.kind == "torus") read_torus(section, routers);
+  if (fabric.kind == "dragonfly") read_dragonfly(section, routers);
+}
+
 }  // namespace
 
 GpuSpec read_gpu(Section section) {
@@ -241,15 +269,19 @@ FabricSpec read_fabric(Section section) {
   fabric.name = section.text("name", "custom");
   const std::vector<std::string_view> kinds = fabric_kinds();
   fabric.kind = section.choice("kind", kinds, fabric.kind);
-  fabric.rails = section.flag("rails", fabric.rails);
-  read_tiers(section, fabric);
+  if (fabric.tiered()) {
+    fabric.rails = section.flag("rails", fabric.rails);
+    read_tiers(section, fabric);
+    fabric.in_network_reduction = section.flag("in_network_reduction", false);
+  } else {
+    read_routers(section, fabric);
+  }
   fabric.routing_efficiency = efficiency(section, "routing_efficiency", fabric.routing_efficiency);
   constexpr std::array<std::string_view, 2> kRoutings{"adaptive", "ecmp"};
   fabric.routing =
       section.choice("routing", kRoutings, "adaptive") == "ecmp" ? Routing::ecmp : Routing::adaptive;
   fabric.queue_pairs = count_of(section, "queue_pairs", section.count("queue_pairs", 1), 1);
   require(section, "queue_pairs", fabric.queue_pairs <= 256, "must be at most 256");
-  fabric.in_network_reduction = section.flag("in_network_reduction", false);
   fabric.power_per_port = not_negative(section, "power_per_port", section.watts("power_per_port", Watts(0)));
   section.skip("notes");
   return fabric;

@@ -100,11 +100,24 @@ struct TierSpec {
 
 enum class Routing { adaptive, ecmp };  // see topology/paths.hpp
 
+// Routers that hold nodes and are joined by cables of their own: kinds dragonfly and torus (topology/router_fabrics).
+struct RouterSpec {
+  int nodes = 1;           // of one router
+  std::vector<int> sides;  // torus: routers along each axis; empty: as near to a cube as `axes` allow
+  int axes = 3;            // torus
+  int group = 0;           // dragonfly: routers of a group, each joined to each
+  int global_links = 0;    // dragonfly: of a router, to other groups
+  Bandwidth link;          // one direction of one cable between routers
+  Seconds latency, global_latency;  // of a hop; of one between groups
+};
+
 struct FabricSpec {
   std::string name;
-  std::string kind = "clos";  // none | clos   (further kinds are rows of topology/builders)
+  std::string kind = "clos";  // a row of fabric_builders(): none | clos | dragonfly | torus
   bool rails = false;         // NIC i of each node meets NIC i of the others on its own leaf
   std::vector<TierSpec> tiers;
+  RouterSpec routers;
+  bool tiered() const { return kind == "none" || kind == "clos"; }  // else of routers
   // Of what a NIC reaches alone, under the load of a training step: ECMP collisions, bursts, other groups.
   // 0.76 x a NIC's 0.92 = the 0.70 of nominal that published steps fit (accuracy study, starting constant).
   double routing_efficiency = 0.76;

@@ -178,92 +178,95 @@ double MaxMin::affected_from() {
   return level;
 }
 
-void MaxMin::add_link(std::int32_t id) {
+// Its place in the region; -1: it is not in it.
+std::int32_t MaxMin::add_link(std::int32_t id) {
   LinkState& link = link_[index(id)];
-  if (link.mark == mark_ || link.redundant) return;
-  if (link.forced != forced_ && !is_full(id)) return;
+  if (link.mark == mark_) return link.place;
+  if (link.redundant || (link.forced != forced_ && !is_full(id))) return -1;
   link.mark = mark_;
-  region_links_.push_back(id);
+  link.place = static_cast<std::int32_t>(region_links_.size());
+  region_links_.push_back({link.capacity, 0, id, 0, 0});
+  return link.place;
+}
+
+void MaxMin::add_class_of_region(int flow_class) {
+  ClassState& state = class_[index(flow_class)];
+  state.mark = mark_;
+  state.place = static_cast<std::int32_t>(region_classes_.size());
+  const auto begin = static_cast<std::uint32_t>(region_routes_.size());
+  for (const std::int32_t link : active(state))
+    if (const std::int32_t place = add_link(link); place >= 0) region_routes_.push_back(place);
+  region_classes_.push_back(
+      {state.rate, state.count, flow_class, begin, static_cast<std::uint32_t>(region_routes_.size()), false});
 }
 
 // The full links that the change reaches through classes at or above `level`; what lower classes take of them is given.
 void MaxMin::collect(double level) {
   region_links_.clear();
   region_classes_.clear();
-  for (const std::int32_t flow_class : changed_classes_)
-    if (class_[index(flow_class)].count > 0) {
-      class_[index(flow_class)].mark = mark_;
-      region_classes_.push_back(flow_class);
-    }
-  for (const std::int32_t flow_class : region_classes_)
-    for (const std::int32_t link : active(class_[index(flow_class)])) add_link(link);
-  for (const std::int32_t link : forced_links_) add_link(link);
+  region_routes_.clear();
   region_members_.clear();
-  ClassState* const classes_by_id = class_.data();
+  for (const std::int32_t flow_class : changed_classes_)
+    if (class_[index(flow_class)].count > 0) add_class_of_region(flow_class);
+  for (const std::int32_t link : forced_links_) add_link(link);
   for (std::size_t next = 0; next < region_links_.size(); ++next) {
-    LinkState& link = link_[index(region_links_[next])];
-    link.members_begin = static_cast<std::uint32_t>(region_members_.size());
-    double left = link.capacity;
+    const auto begin = static_cast<std::uint32_t>(region_members_.size());
+    double left = region_links_[next].left;
     std::int32_t open = 0;
-    for (const std::int32_t member : members_[index(region_links_[next])]) {
-      ClassState& state = classes_by_id[member];
-      if (state.rate < level && state.mark != mark_) {
-        left -= state.rate * state.count;
-        continue;
+    for (const std::int32_t member : members_[index(region_links_[next].id)]) {
+      const ClassState& state = class_[index(member)];
+      if (state.mark != mark_) {
+        if (state.rate < level) {
+          left -= state.rate * state.count;
+          continue;
+        }
+        add_class_of_region(member);
       }
-      region_members_.push_back(member);
+      region_members_.push_back(state.place);
       open += state.count;
-      if (state.mark == mark_) continue;
-      state.mark = mark_;
-      region_classes_.push_back(member);
-      for (const std::int32_t other : active(state)) add_link(other);
     }
-    link.left = left;
-    link.open = open;
-    link.members_end = static_cast<std::uint32_t>(region_members_.size());
+    region_links_[next] = {left, open, region_links_[next].id, begin,
+                           static_cast<std::uint32_t>(region_members_.size())};
   }
   visited_ += region_classes_.size();
 }
 
-void MaxMin::freeze(std::int32_t link, double level) {
-  const std::uint32_t mark = mark_;
-  ClassState* const classes_by_id = class_.data();
-  LinkState* const links_by_id = link_.data();
-  const std::int32_t* const routes = active_.data();
-  const std::int32_t* member = region_members_.data() + links_by_id[link].members_begin;
-  const std::int32_t* const end = region_members_.data() + links_by_id[link].members_end;
+void MaxMin::freeze(const RegionLink& link, double level) {
+  RegionClass* const classes_by_place = region_classes_.data();
+  RegionLink* const links_by_place = region_links_.data();
+  const std::int32_t* const routes = region_routes_.data();
+  const std::int32_t* member = region_members_.data() + link.members_begin;
+  const std::int32_t* const end = region_members_.data() + link.members_end;
   for (; member != end; ++member) {
-    ClassState& state = classes_by_id[*member];
-    if (state.frozen == mark) continue;
-    state.frozen = mark;
-    state.old_rate = state.rate;
+    RegionClass& state = classes_by_place[*member];
+    if (state.frozen) continue;
+    state.frozen = true;
     state.rate = level;
-    const std::int32_t count = state.count;
-    const double taken = level * count;
-    for (std::uint32_t at = state.active_begin; at != state.active_end; ++at) {
-      LinkState& other = links_by_id[routes[at]];
-      other.left -= taken;
-      other.open -= count;
+    const double taken = level * state.count;
+    for (std::uint32_t at = state.links_begin; at != state.links_end; ++at) {
+      links_by_place[routes[at]].left -= taken;
+      links_by_place[routes[at]].open -= state.count;
     }
   }
 }
 
 // What a class takes more of its links than before.
-double MaxMin::rise(const ClassState& state) {
-  return (state.rate - (std::isinf(state.old_rate) ? 0 : state.old_rate)) * state.count;
+double MaxMin::rise(const RegionClass& state) const {
+  const double before = class_[index(state.id)].rate;
+  return (state.rate - (std::isinf(before) ? 0 : before)) * state.count;
 }
 
 // Adds to the region what it should have had: the links that the new shares fill beyond their capacity, and for a class
 // that froze nowhere all its links. False when there is nothing to add: the shares are right.
 bool MaxMin::grow() {
   const std::size_t before = forced_links_.size();
-  for (const std::int32_t flow_class : region_classes_) {
-    const ClassState& state = class_[index(flow_class)];
-    if (state.frozen != mark_) {
-      for (const std::int32_t link : active(state)) force(link);
-    } else if (state.rate != state.old_rate) {
+  for (const RegionClass& state : region_classes_) {
+    const ClassState& old = class_[index(state.id)];
+    if (!state.frozen) {
+      for (const std::int32_t link : active(old)) force(link);
+    } else if (state.rate != old.rate) {
       const double more = rise(state);
-      for (const std::int32_t id : active(state)) {
+      for (const std::int32_t id : active(old)) {
         link_[index(id)].load += more;
         if (link_[index(id)].mark != mark_ && is_full(id)) force(id);
       }
@@ -272,31 +275,27 @@ bool MaxMin::grow() {
   return forced_links_.size() > before;
 }
 
-// The shares and loads as they were before fill() and grow().
+// The loads as they were before grow().
 void MaxMin::put_back() {
-  for (const std::int32_t flow_class : region_classes_) {
-    ClassState& state = class_[index(flow_class)];
-    if (state.frozen != mark_) continue;
-    if (state.rate != state.old_rate)
-      for (const std::int32_t link : active(state)) link_[index(link)].load -= rise(state);
-    state.rate = state.old_rate;
+  for (const RegionClass& state : region_classes_) {
+    const ClassState& old = class_[index(state.id)];
+    if (!state.frozen || state.rate == old.rate) continue;
+    for (const std::int32_t link : active(old)) link_[index(link)].load -= rise(state);
   }
 }
 
 void MaxMin::fill() {
-  const auto level_of = [&](std::int32_t link) {
-    return std::max(0.0, link_[index(link)].left) / link_[index(link)].open;
-  };
+  const auto level_of = [](const RegionLink& link) { return std::max(0.0, link.left) / link.open; };
   heap_.clear();
-  for (const std::int32_t link : region_links_)
-    if (link_[index(link)].open > 0) heap_.push_back({level_of(link), link});
+  for (std::size_t place = 0; place < region_links_.size(); ++place)
+    if (region_links_[place].open > 0)
+      heap_.push_back({level_of(region_links_[place]), static_cast<std::int32_t>(place)});
   std::make_heap(heap_.begin(), heap_.end(), [](const Level& a, const Level& b) { return lower(b, a); });
   double reached = 0;  // levels never fall, whatever rounding does
   while (!heap_.empty()) {
-    const std::int32_t link = heap_.front().link;
-    const bool open = link_[index(link)].open > 0;
-    const double level = open ? level_of(link) : 0;
-    if (open && level > heap_.front().value) {
+    const RegionLink& link = region_links_[index(heap_.front().link)];
+    const double level = link.open > 0 ? level_of(link) : 0;
+    if (level > heap_.front().value) {
       heap_.front().value = level;
       sink();
       continue;
@@ -304,7 +303,7 @@ void MaxMin::fill() {
     heap_.front() = heap_.back();
     heap_.pop_back();
     if (!heap_.empty()) sink();
-    if (!open) continue;
+    if (link.open == 0) continue;
     reached = std::max(reached, level);
     freeze(link, reached);
   }
@@ -342,11 +341,15 @@ std::span<const std::int32_t> MaxMin::solve() {
     wrong = grow();
     if (wrong) put_back();
   }
-  for (const std::int32_t flow_class : region_classes_) INVARIANT(class_[index(flow_class)].frozen == mark_);
-  for (const std::int32_t link : region_links_)  // what rounding left of it
-    link_[index(link)].load = link_[index(link)].capacity - link_[index(link)].left;
-  for (const std::int32_t flow_class : region_classes_)
-    if (class_[index(flow_class)].rate != class_[index(flow_class)].old_rate) result_.push_back(flow_class);
+  for (const RegionLink& link : region_links_)  // what rounding left of it
+    link_[index(link.id)].load = link_[index(link.id)].capacity - link.left;
+  for (const RegionClass& state : region_classes_) {
+    INVARIANT(state.frozen);
+    double& rate = class_[index(state.id)].rate;
+    if (rate == state.rate) continue;
+    rate = state.rate;
+    result_.push_back(state.id);
+  }
   changed_classes_.clear();
   changed_links_.clear();
   return result_;

@@ -51,11 +51,9 @@ class MaxMin {
   struct LinkState {
     double capacity;
     double load = 0;           // as of the last solve, to rounding
-    double left = 0;           // of the capacity for classes of the region, while it fills
-    std::int32_t open = 0;     // flows not frozen yet, while it fills
     std::uint32_t mark = 0;    // of the solve whose region it is in
     std::uint32_t forced = 0;  // of the solve that found it over capacity
-    std::uint32_t members_begin = 0, members_end = 0;  // its classes of the region, in region_members_
+    std::int32_t place = -1;   // in the region
     bool redundant = false;
   };
   struct Feeders {  // distinct links before it on its classes' routes, and after it
@@ -64,11 +62,25 @@ class MaxMin {
     double before_sum = 0, after_sum = 0;
   };
   struct ClassState {
-    double rate = 0, old_rate = 0;
+    double rate = 0;
     std::int32_t count = 0, solved_count = 0;
-    std::uint32_t mark = 0, frozen = 0;              // of the solve whose region it is in; in which it froze
+    std::uint32_t mark = 0;                          // of the solve whose region it is in
+    std::int32_t place = -1;                         // in the region
     std::uint32_t active_begin = 0, active_end = 0;  // its links that are not redundant, in active_
     bool touched = false;
+  };
+  // What is solved again, copied close together; places instead of ids.
+  struct RegionLink {
+    double left = 0;        // of the capacity for classes of the region, while it fills
+    std::int32_t open = 0;  // flows not frozen yet, while it fills
+    std::int32_t id = 0;
+    std::uint32_t members_begin = 0, members_end = 0;  // its classes, in region_members_
+  };
+  struct RegionClass {
+    double rate = 0;  // new
+    std::int32_t count = 0, id = 0;
+    std::uint32_t links_begin = 0, links_end = 0;  // its links of the region, in region_routes_
+    bool frozen = false;
   };
   static bool lower(const Level& a, const Level& b) {
     return a.value != b.value ? a.value < b.value : a.link < b.link;
@@ -79,12 +91,13 @@ class MaxMin {
   void leave(int flow_class);
   double affected_from();
   void collect(double level);
-  void add_link(std::int32_t link);
+  void add_class_of_region(int flow_class);
+  std::int32_t add_link(std::int32_t link);
   bool is_full(std::int32_t link) const;
   void force(std::int32_t link);
   bool grow();
   void put_back();
-  static double rise(const ClassState&);
+  double rise(const RegionClass&) const;
   void feed(std::int32_t link, std::vector<std::int32_t>& feeders, double& sum, std::int32_t from);
   double sum_of(std::int32_t link, const std::vector<std::int32_t>& feeders) const;
   void judge(std::int32_t link);
@@ -94,7 +107,7 @@ class MaxMin {
   }
   void fill();
   void sink();
-  void freeze(std::int32_t link, double level);
+  void freeze(const RegionLink& link, double level);
 
   // by link
   std::vector<LinkState> link_;
@@ -109,7 +122,9 @@ class MaxMin {
   bool active_stale_ = false;
 
   std::vector<std::int32_t> changed_classes_, changed_links_;
-  std::vector<std::int32_t> region_links_, region_classes_, region_members_, result_;
+  std::vector<RegionLink> region_links_;
+  std::vector<RegionClass> region_classes_;
+  std::vector<std::int32_t> region_members_, region_routes_, result_;
   std::vector<Level> heap_;
   std::vector<std::int32_t> forced_links_;
   std::uint32_t mark_ = 0, forced_ = 0;

@@ -168,6 +168,16 @@ std::vector<double> fill_inter(const Fabric& fabric, const Spread& spread, int c
   return load;
 }
 
+// The slowest way between neighbours of the ring over the domains.
+Seconds longest_way(const Paths& paths, const Spread& spread) {
+  Seconds longest;
+  for (std::size_t i = 0; i < spread.domains.size(); ++i) {
+    const Domain& next = spread.domains[(i + 1) % spread.domains.size()];
+    longest = std::max(longest, paths.path(spread.domains[i].gpus.front(), next.gpus.front(), 0).latency);
+  }
+  return longest;
+}
+
 int highest_meeting(const Fabric& fabric, const Spread& spread) {
   int tier = 1;
   for (std::size_t i = 0; i < spread.domains.size(); ++i) {
@@ -283,7 +293,7 @@ Network::Network(const Fabric& fabric, Placement placement, Fidelity fidelity)
   for (const GpuId gpu : placement_.gpu) INVARIANT(gpu.value >= 0 && gpu.value < fabric.gpus());
   for (const MeasuredCurve& curve : fabric.node().measured)
     curves_.emplace_back(curve, reference_links(curve, fabric.node()));
-  if (fidelity == Fidelity::flow) paths_ = std::make_shared<const Paths>(fabric);
+  if (fidelity == Fidelity::flow || !fabric.spec().tiered()) paths_ = std::make_shared<const Paths>(fabric);
 }
 
 std::vector<std::vector<GpuId>> Network::concurrent_groups(std::span<const RankId> members,
@@ -340,7 +350,8 @@ GroupLinks Network::group(std::span<const RankId> members, int concurrent) const
   fill_intra(fabric_->node(), spread, links);
   double load = 0;
   if (links.domains > 1) {
-    links.inter_latency = alpha_at(*fabric_, highest_meeting(*fabric_, spread));
+    links.inter_latency = fabric_->spec().tiered() ? alpha_at(*fabric_, highest_meeting(*fabric_, spread))
+                                                   : longest_way(*paths_, spread);
     for (const double tier : fill_inter(*fabric_, spread, concurrent, links)) load = std::max(load, tier);
     if (links.ranks_per_domain > 1 && links.intra < links.inter * links.narrowest_domain)
       links.busiest_link = fabric_->node().scale_up.name;
@@ -376,6 +387,13 @@ Seconds Network::point_to_point(RankId from, RankId to, Bytes size, int concurre
   const GpuId a = placement_[from], b = placement_[to];
   if (a == b) return Seconds(0);
   const NodeSpec& node = fabric_->node();
+  if (!fabric_->spec().tiered() && fabric_->meeting_tier(a, b) > 0) {
+    const Paths::Path path = paths_->path(a, b, 0);
+    Bandwidth rate = nic_share(node, concurrent) * (node.nic.efficiency * fabric_->spec().routing_efficiency);
+    for (const std::int32_t link : path.links)
+      rate = std::min(rate, Bandwidth(paths_->capacities()[static_cast<std::size_t>(link)]));
+    return path.latency + size / rate;
+  }
   if (fabric_->degraded()) {
     const Route route = require_route(*fabric_, a, b);
     Bandwidth rate = bandwidth_of(*fabric_, route);

@@ -22,6 +22,7 @@ namespace runcast {
 
 enum class Fidelity {
   alpha_beta,  // uplinks are counted: the rings that cross one against its capacity
+               // (between routers, which have no tiers to count: as flow)
   flow,  // all groups of a kind run as flows over the graph, each ring in lockstep (topology/collective_flows)
 };
 
@@ -55,7 +56,7 @@ class Network {
   Seconds point_to_point(RankId from, RankId to, Bytes size, int concurrent = 1) const;
 
   const Fabric& fabric() const { return *fabric_; }
-  const Paths* paths() const { return paths_.get(); }  // null for alpha_beta
+  const Paths* paths() const { return paths_.get(); }  // null for alpha_beta over tiers
   const Placement& placement() const { return placement_; }
 
  private:

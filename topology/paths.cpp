@@ -1,10 +1,11 @@
-// Routes from the index that the Clos builder left (topology/graph.hpp), each checked for failed links.
+// Routes from the index that the builders left (topology/graph.hpp), each checked for failed links.
 #include "topology/paths.hpp"
 
 #include <algorithm>
 
 #include "sim/error.hpp"
 #include "topology/graph.hpp"
+#include "topology/router_paths.hpp"
 #include "topology/routing.hpp"
 
 namespace runcast {
@@ -88,6 +89,21 @@ void Paths::climb(int tiers, int node, int rail, std::uint64_t hash, std::vector
   }
 }
 
+// Over the routers, the same way in both directions.
+void Paths::between_routers(GpuId from, GpuId to, std::uint32_t flow,
+                            std::vector<std::int32_t>& links) const {
+  const Fabric::Graph& graph = fabric_->graph();
+  const GpuId low = std::min(from, to), high = std::max(from, to);
+  const auto router_of = [&](GpuId gpu) { return gpu.value / graph.node.gpus / graph.spec.routers.nodes; };
+  links = to_leaf(low);
+  append_router_path(graph, router_of(low), router_of(high), ecmp_hash(from, to, flow), links);
+  const std::vector<std::int32_t> end = to_leaf(high);
+  for (auto link = end.rbegin(); link != end.rend(); ++link) links.push_back(*link ^ 1);
+  if (from == low) return;
+  std::reverse(links.begin(), links.end());
+  for (std::int32_t& link : links) link ^= 1;
+}
+
 bool Paths::direct(GpuId from, GpuId to, std::uint32_t flow, std::vector<std::int32_t>& links) const {
   const Fabric::Graph& graph = fabric_->graph();
   const ClosIndex& clos = graph.clos;
@@ -97,6 +113,10 @@ bool Paths::direct(GpuId from, GpuId to, std::uint32_t flow, std::vector<std::in
     return true;
   }
   const int tier = fabric_->meeting_tier(from, to);
+  if (tier > 0 && graph.routers.count > 0) {
+    between_routers(from, to, flow, links);
+    return true;
+  }
   if (clos.tiers.empty() || tier == 0) return false;
   const int gpus = graph.node.gpus, nics = graph.node.nics;
   const int rail = to.value % gpus * nics / gpus;
@@ -144,10 +164,16 @@ Paths::Path Paths::path(GpuId from, GpuId to, std::uint32_t flow) const {
   return path;
 }
 
+int Paths::parts() const {
+  constexpr int kSpread = 8;
+  if (fabric_->spec().routing == Routing::ecmp) return fabric_->spec().queue_pairs;
+  return fabric_->spec().tiered() ? 1 : kSpread;
+}
+
 std::vector<Paths::Path> Paths::between(GpuId from, GpuId to) const {
   std::vector<Path> paths;
-  const bool one = fabric_->spec().routing == Routing::adaptive || fabric_->meeting_tier(from, to) < 2;
-  const int count = one ? 1 : fabric_->spec().queue_pairs;
+  const bool alone = fabric_->spec().tiered() && fabric_->meeting_tier(from, to) < 2;
+  const int count = alone || fabric_->meeting_tier(from, to) == 0 ? 1 : parts();
   for (int flow = 0; flow < count; ++flow) paths.push_back(path(from, to, static_cast<std::uint32_t>(flow)));
   return paths;
 }
