@@ -10,6 +10,7 @@ namespace runcast {
 
 namespace {
 
+constexpr std::array<std::string_view, 2> kNormalizations = {"layernorm", "rmsnorm"};
 constexpr std::array<std::string_view, 3> kActivations = {"gelu", "swiglu", "squared_relu"};
 
 // Dimensions past these are typing errors, not models. The last keeps every count inside int64 (see check_size).
@@ -98,6 +99,12 @@ void check_size(Section& section, const Model& m) {
                              total, kMaxParameters));
 }
 
+// One routed expert: its matrices and, where linear layers have them, their biases.
+std::int64_t expert_parameters(const Model& m) {
+  const std::int64_t f = m.experts->ffn, inputs = m.mlp_matrices() - 1;
+  return (inputs + 1) * m.hidden * f + (m.biases ? inputs * f + m.hidden : 0);
+}
+
 }  // namespace
 
 std::string_view name_of(Activation a) { return kActivations[static_cast<std::size_t>(a)]; }
@@ -126,6 +133,8 @@ Model read_model(Section section, std::string_view name) {
     if (act == kActivations[i]) m.activation = static_cast<Activation>(i);
   m.tied_embeddings = section.flag("tied_embeddings", false);
   m.biases = section.flag("biases", false);
+  m.layer_norm =
+      section.choice("normalization", kNormalizations, m.biases ? "layernorm" : "rmsnorm") == "layernorm";
   m.dropout = section.flag("dropout", false);
   if (auto latent = section.optional_section("latent_attention")) m.latent = read_latent(*latent);
   if (auto experts = section.optional_section("experts")) m.experts = read_experts(*experts, m.layers);
@@ -159,13 +168,14 @@ LayerParameters layer_parameters(const Model& m, bool moe_layer) {
   if (moe_layer && m.experts) {
     const Experts& e = *m.experts;
     p.router = h * e.count;
-    p.routed_experts = e.count * matrices * h * e.ffn;
+    p.routed_experts = e.count * expert_parameters(m);
     p.mlp = matrices * h * e.shared_ffn;
+    bias += e.count + (e.shared_ffn > 0 ? (matrices - 1) * e.shared_ffn + h : 0);
   } else {
     p.mlp = matrices * h * m.ffn;
     bias += (matrices - 1) * m.ffn + h;
   }
-  p.norms += m.biases ? 4 * h : 2 * h;  // LayerNorm has a shift
+  p.norms += m.layer_norm ? 4 * h : 2 * h;
   if (m.biases) p.norms += bias;
   return p;
 }
@@ -175,7 +185,7 @@ ParameterCount count_parameters(const Model& m) {
   c.embedding = m.vocabulary * m.hidden;
   c.positions = m.positions * m.hidden;
   c.head = m.tied_embeddings ? 0 : m.vocabulary * m.hidden;
-  c.final_norm = m.biases ? 2 * m.hidden : m.hidden;
+  c.final_norm = m.layer_norm ? 2 * m.hidden : m.hidden;
   const std::int64_t moe_layers = m.moe_layers();
   const LayerParameters dense = layer_parameters(m, false);
   c.layers = (m.layers - moe_layers) * dense.total();
@@ -185,7 +195,7 @@ ParameterCount count_parameters(const Model& m) {
     c.layers += moe_layers * moe.total();
     const Experts& e = *m.experts;
     const std::int64_t with_prediction = moe_layers + (m.prediction_is_moe() ? m.predicted_tokens : 0);
-    inactive = with_prediction * (e.count - e.top_k) * m.mlp_matrices() * m.hidden * e.ffn;
+    inactive = with_prediction * (e.count - e.top_k) * expert_parameters(m);
   }
   c.prediction = m.predicted_tokens * (layer_parameters(m, m.prediction_is_moe()).total() +
                                        prediction_projection_parameters(m) + c.final_norm);

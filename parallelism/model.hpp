@@ -61,8 +61,9 @@ struct Model {
   std::int64_t positions = 0;  // learned position embeddings; 0 = rotary or none
   Activation activation = Activation::swiglu;
   bool tied_embeddings = false;
-  bool biases = false;   // on linear layers, with LayerNorm's shift (GPT)
-  bool dropout = false;  // masks are kept for the backward pass (GPT)
+  bool biases = false;      // on linear layers, of experts too, and on the router
+  bool layer_norm = false;  // LayerNorm, with a shift (GPT), instead of RMSNorm
+  bool dropout = false;     // masks are kept for the backward pass (GPT)
   std::optional<LatentAttention> latent;
   std::optional<Experts> experts;
   std::optional<SlidingWindow> window;

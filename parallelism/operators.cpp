@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "parallelism/rank_parameters.hpp"
 
@@ -12,6 +13,11 @@ namespace {
 
 // An element of a token in fp8 with an fp32 scale for each 128 [DeepSeek-V3 2024, sec. 3.3.2].
 constexpr double kNarrowDispatch = 1 + 4.0 / 128;
+
+// A grouped GEMM adds no bias: the second one of the experts is added expert by expert, weighted with the router's fp32
+// probabilities, joined and cast back. Bytes an element: product 4, sum 2 + 4 + 4, join 4 + 4, cast 4 + 2; the first
+// bias is part of the activation's kernel. [Megatron-Core, TEGroupedMLP._apply_bias]
+constexpr double kExpertBiasTraffic = 28;
 
 constexpr double kBackwardTraffic =
     1.7;  // streaming bytes of backward over forward [accuracy study; physics 3.1: 5/3]
@@ -375,6 +381,8 @@ void add_expert_mlp(Writer& w, const StepShape& s) {
                 {rows / local, h, f, local, true},
                 Split::none,
                 false});
+  if (m.biases)
+    w.add_stream("expert bias", kExpertBiasTraffic * rows * h, 2 + 2 * static_cast<int>(std::ceil(local)));
   if (l.expert_tensor > 1)
     w.add_collective("reduce tokens", CommunicationGroup::expert_tensor, Collective::reduce_scatter,
                      Collective::all_gather, 2 * rows * h);

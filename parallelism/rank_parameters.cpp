@@ -13,7 +13,7 @@ double real(std::int64_t n) { return static_cast<double>(n); }
 
 RankParameters prediction_module(const Model& m, const Layout& l) {
   RankParameters p = layer_rank_parameters(m, l, m.prediction_is_moe());
-  const double norms = real(3 * m.hidden * (m.biases ? 2 : 1));
+  const double norms = real(3 * m.hidden * (m.layer_norm ? 2 : 1));
   p.dense += real(prediction_projection_parameters(m) - 2 * m.hidden) / l.tensor + norms;
   return p;
 }

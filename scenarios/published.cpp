@@ -50,6 +50,7 @@ constexpr FrameworkName kFrameworks[] = {
     {"pytorch_fsdp", "fsdp-eager"},
     {"transformers", "fsdp-eager"},
     {"accelerate", "fsdp-eager"},
+    {"hai_llm", "hai-llm"},
 };
 
 constexpr double kCudnn9Since =
@@ -236,7 +237,12 @@ class Writer {
       line("  biases: true");
       line("  dropout: true");
       assume("a GELU model without flash attention has biases and dropout, as GPT-3 has");
+    } else if (row_.biases) {
+      line("  biases: true");
+      line("  normalization: {}", two ? "layernorm" : "rmsnorm");
     }
+    if (row_.window > 0)
+      line("  sliding_window: {{tokens: {}, global_every: {}}}", row_.window, row_.window_every);
     if (row_.kv_lora > 0)
       line("  latent_attention: {{q_lora: {}, kv_lora: {}, rope_dim: {}, nope_dim: {}, v_dim: {}}}",
            row_.q_lora, row_.kv_lora, row_.rope_dim, row_.nope_dim, row_.v_dim);
@@ -288,10 +294,19 @@ class Writer {
   void schedule() {
     const std::int64_t vp = choices_.virtual_stages.value_or(row_.vp);
     line("schedule:");
+    if (dual_pipe()) {
+      line("  name: dualpipe");
+      return assume("the schedule is not stated; the framework's own");
+    }
     line("  name: {}", vp > 1 ? "interleaved_1f1b" : "1f1b");
     line("  virtual_stages: {}", vp);
     if (row_.pp > 1 && (row_.left_open("vp") || row_.left_open("vp_blank")))
       assume("virtual stages are not stated");
+  }
+
+  // HAI-LLM pipelines experts by DualPipe [DeepSeek-V3 2024, sec. 3.2.1].
+  bool dual_pipe() const {
+    return software_.profile == "hai-llm" && row_.pp > 1 && row_.pp % 2 == 0 && row_.left_open("vp");
   }
 
   void training() {
@@ -312,7 +327,8 @@ class Writer {
       if (row_.moe_impl == "token_drop")
         assume("token dropping saves the host what partial CUDA graphs save");
       const bool unstated = row_.moe_dispatcher.empty();
-      const bool once = unstated ? software_.profile == "automodel" : row_.moe_dispatcher != "alltoall";
+      const bool once = unstated ? software_.profile == "automodel" || software_.profile == "hai-llm"
+                                 : row_.moe_dispatcher != "alltoall";
       line("  expert_dispatcher: {}", row_.moe_dispatcher == "hybridep" ? "hybridep"
                                       : once                            ? "deepep"
                                                                         : "alltoall");
@@ -353,6 +369,11 @@ class Writer {
       assume(fmt::format("recomputation is not stated; {} is the software's default, or the least that fits",
                          *choices_.recompute));
       return;
+    }
+    if (row_.recompute == "selective" && row_.recompute_modules.empty() && software_.profile == "hai-llm") {
+      line("  recompute: [norms, mla_up, mlp_activation, moe_activation]");
+      return assume(
+          "the modules are not stated; those of the framework's paper");  // [DeepSeek-V3, sec. 3.2.3]
     }
     if (row_.recompute == "unknown") return assume("recomputation is not stated; the software's default");
     if (row_.recompute != "selective" || row_.recompute_modules.empty())

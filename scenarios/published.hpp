@@ -37,6 +37,8 @@ struct PublishedRow {
 
   std::int64_t seq_len = 0, global_batch = 0, micro_batch = 1;
   std::int64_t tp = 1, pp = 1, vp = 1, cp = 1, ep = 1, etp = 1;
+  std::int64_t window = 0, window_every = 0;  // sliding window, tokens, in all but each window_every-th layer
+  bool biases = false;                        // on linear layers of attention and experts
   bool sp = false, flash = true, ep_overlap = false;
   std::string sharding, precision, fp8_recipe, recompute, moe_impl, moe_dispatcher;
   std::int64_t shard_group = 0;

@@ -134,7 +134,7 @@ TEST_CASE("weights, gradients and optimizer of the layers' matrices are 18 bytes
   for (const KorthikantiRow& row : kKorthikanti) {
     CAPTURE(row.model);
     Case c = korthikanti(row);
-    c.model.biases = false;
+    c.model.biases = c.model.layer_norm = false;
     const StageMemory s = c.report().stages.front();
     const RankParameters p = rank_parameters(c.model, c.layout, c.spec(), 0);
     const double h = static_cast<double>(c.model.hidden);

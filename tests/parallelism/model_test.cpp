@@ -100,6 +100,18 @@ TEST_CASE("biases and shifts of a GPT layer are 13 h on top of 12 h^2") {
   CHECK(c.positions == 2048 * 6144);
 }
 
+// A layer of gpt-oss: attention 2880 x (64 + 2 x 8) x 64 + 4096 x 2880 = 26,542,080, its biases 5120 + 2880; 128
+// experts of 3 x 2880^2 and biases 2 x 2880 + 2880; router 2880 x 128 + 128; two RMSNorms. 36 of them, embedding and
+// head of 201,088 x 2880 each, a norm: 116,829,154,368 [model card: 116.83B; the 64 sinks of a layer are left out].
+TEST_CASE("gpt-oss 120B has 116.83B parameters, 40.1M of them biases; its norms have no shift") {
+  const Model m = library_model("gpt-oss-120b");
+  CHECK(count_parameters(m).total == 116'829'154'368);
+  Model plain = m;
+  plain.biases = false;
+  // 36 x (128 x 8640 + 128 + 8000)
+  CHECK(count_parameters(m).total - count_parameters(plain).total == 40'105'728);
+}
+
 // ---- FLOPs ----------------------------------------------------------------------------------------------
 
 // s = 8192, one sequence; e.g. 8B: qkv 2 x 8192 x 4096 x (32 + 16) x 128; attention 2 x 8192^2 x 32 x 128

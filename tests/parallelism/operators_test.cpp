@@ -225,6 +225,23 @@ TEST_CASE("fp8 casts the inputs of every product but the head's and the router's
   CHECK(casts(head_operators(s.view()).forward) == 0);
 }
 
+// rows of an expert rank: T top_k = 4096 x 4; 28 B an element of 2880 and the profile's factor. EP 8: 16 experts a rank.
+TEST_CASE("a grouped product adds no bias: expert biases cost 28 B an element and two kernels an expert") {
+  Shape s = shape_of("gpt-oss-120b", 1, 4096);
+  s.layout.data = s.layout.expert = 8;
+  const auto bias = [&] {
+    const OperatorList list = layer_operators(s.view(), true).forward;
+    const auto op =
+        std::find_if(list.begin(), list.end(), [](const Operator& o) { return o.name == "expert bias"; });
+    return op == list.end() ? Operator{} : *op;
+  };
+  CHECK(bias().bytes.value ==
+        doctest::Approx(28.0 * 4096 * 4 * 2880 * s.profile.elementwise_factor).epsilon(1e-12));
+  CHECK(bias().kernels == 2 + 2 * 16);
+  s.model.biases = false;
+  CHECK(bias().bytes.value == 0);
+}
+
 TEST_CASE("eager profiles move more bytes through memory, and backward moves 1.7 times forward's") {
   Shape s = shape_of("llama3-8b", 1, 8192);
   const auto streamed = [](const OperatorList& list) {

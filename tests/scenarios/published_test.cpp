@@ -153,6 +153,18 @@ TEST_CASE("predictions do not depend on names: id, model, source, citation, fami
   }
 }
 
+TEST_CASE("columns beyond the usual ones say what a model has: biases, windows, a framework's own schedule") {
+  const Library library;
+  const std::string oss = published_scenario("mbridge-095", library);
+  CHECK(holds(oss, "biases: true\n"));
+  CHECK(holds(oss, "normalization: rmsnorm\n"));
+  CHECK(holds(oss, "sliding_window: {tokens: 128, global_every: 2}\n"));
+  const std::string report = published_scenario("deepseek-v3-report-001", library);
+  CHECK(holds(report, "software: hai-llm\n"));
+  CHECK(holds(report, "name: dualpipe  # assumption: the schedule is not stated; the framework's own\n"));
+  CHECK(holds(report, "recompute: [norms, mla_up, mlp_activation, moe_activation]"));
+}
+
 TEST_CASE("an unknown id is answered with the nearest") {
   const Library library;
   CHECK(holds(message_of([&] { published_scenario("mbridge-23", library); }), "did you mean 'mbridge-"));
