@@ -79,6 +79,7 @@ Answer model_command(const Invocation&);
 Answer scaling_command(const Invocation&);
 Answer calibrate_command(const Invocation&);
 Answer validate_command(const Invocation&);
+Answer export_command(const Invocation&);
 Answer import_command(const Invocation&);
 Answer network_command(const Invocation&);
 Answer init_command(const Invocation&);
