@@ -46,6 +46,7 @@ struct RunEvent {
   std::int64_t nodes = 0;   // how many it took
   Duration lost;            // work to be done again
   Duration down;            // until it trained again
+  std::int64_t spares = -1;  // nodes that stood ready then; -1: not told
 };
 
 struct RunRecord {

@@ -154,7 +154,9 @@ std::optional<Run::Trouble> Run::recover_once(const Trouble& trouble) {
   result_.lost_by_class[trouble.failure] += before - position_;
   take_out(trouble);
   auto next = pass_states(trouble, loaded);
-  if (book_.recording()) book_.event_at(event).down = now() - begin;
+  if (!book_.recording()) return next;
+  book_.event_at(event).down = now() - begin;
+  if (!fleet_plan_.endless) book_.event_at(event).spares = fleet_.idle(now());
   return next;
 }
 

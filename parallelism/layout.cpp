@@ -182,7 +182,6 @@ Layout read_layout(Section section, const Model& model, std::int64_t gpus, std::
   l.expert_tensor = read_degree(section, "expert_tensor");
   l.order = read_order(section);
   if (!section.ok()) return l;
-  check_model(section, l, model, sequence_length);
   const std::int64_t others = static_cast<std::int64_t>(l.tensor) * l.context * l.pipeline;
   if (others > gpus || gpus % others != 0) {
     section.fail(fmt::format(
@@ -199,6 +198,7 @@ Layout read_layout(Section section, const Model& model, std::int64_t gpus, std::
     return l;
   }
   l.data = static_cast<int>(gpus / others);
+  check_model(section, l, model, sequence_length);
   check_experts(section, l, model);
   return l;
 }

@@ -257,6 +257,16 @@ std::vector<StageMemory> stage_memories(const Model& m, const Layout& l, const T
   return out;
 }
 
+std::vector<Bytes> kept_by_chunk(const Model& m, const Layout& l, const TrainingSpec& t,
+                                 const ScheduleSpec& spec) {
+  std::vector<Bytes> kept;
+  for (int s = 0; s < static_cast<int>(spec.stage_layers.size()); ++s) {
+    const ChunkBytes chunk = chunk_bytes(m, l, t, spec, s);
+    kept.emplace_back(chunk.layers + chunk.ends);
+  }
+  return kept;
+}
+
 MemoryReport memory_of(const Model& m, const Layout& l, const TrainingSpec& t, const ScheduleSpec& spec,
                        const SoftwareProfile& profile, const PipelineSchedule& schedule, const GpuSpec& gpu) {
   MemoryReport report;

@@ -38,6 +38,8 @@ struct MemoryReport {
 // By pipeline rank: the bytes without the verdict. Whoever asks often keeps the schedule's live chunks.
 std::vector<StageMemory> stage_memories(const Model&, const Layout&, const TrainingSpec&, const ScheduleSpec&,
                                         const SoftwareProfile&, const LiveChunks&);
+// Bytes that one micro-batch keeps in each stage from its forward pass to the end of its backward.
+std::vector<Bytes> kept_by_chunk(const Model&, const Layout&, const TrainingSpec&, const ScheduleSpec&);
 
 MemoryReport memory_of(const Model&, const Layout&, const TrainingSpec&, const ScheduleSpec&,
                        const SoftwareProfile&, const PipelineSchedule&, const GpuSpec&);

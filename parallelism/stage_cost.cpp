@@ -57,6 +57,25 @@ class Pricer {
     return pass;
   }
 
+  std::vector<PricedOperator> operators(const OperatorList& list) const {
+    std::vector<Seconds> kernel;
+    for (const Operator& op : list) kernel.push_back(kernel_time(op));
+    std::vector<PricedOperator> priced;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const Operator& op = list[i];
+      PricedOperator one{op.name, op.kind, op.group, op.collective, kernel[i], Seconds(0)};
+      if (op.kind == OperatorKind::collective) {
+        StagePass alone;
+        add_collective(op, list, kernel, alone);
+        if (alone.communication.empty()) continue;
+        one.time = alone.communication.front().time;
+        one.exposed = alone.communication.front().exposed;
+      }
+      priced.push_back(one);
+    }
+    return priced;
+  }
+
   Bandwidth host_link() const { return network_.fabric().node().host_link; }
   Seconds host_time(double factor) const { return s_.profile->host_per_layer * (graph_share() * factor); }
   Seconds moe_host_time(double factor) const {
@@ -401,6 +420,44 @@ Seconds parameter_gather(const Network& network, const SoftwareProfile& profile,
   if (group.ranks < 2) return Seconds(0);
   return network.collective(Collective::all_gather, size, group, profile.collective_launch).time +
          group.ranks * profile.owner_overhead;
+}
+
+std::vector<std::vector<StagePart>> stage_parts(const StepShape& s, const ScheduleSpec& schedule,
+                                                const Network& network, const GroupTable& groups,
+                                                bool split) {
+  const Pricer pricer(s, network, groups, true);
+  const LayerPrices::Table layers(s, network, groups, split, true);
+  const auto part = [&](std::string name, const StageCost& cost, const LayerOperators& ops, bool again) {
+    StagePart out{std::move(name),
+                  {cost.forward.cost.total(), pricer.operators(ops.forward)},
+                  {cost.backward.cost.total(), again ? pricer.operators(ops.recompute) : std::vector<PricedOperator>{}},
+                  {},
+                  {}};
+    out.input_gradient = {cost.input_gradient.cost.total(), out.backward.operators};
+    const auto append = [&](PartPass& pass, const OperatorList& list) {
+      const std::vector<PricedOperator> more = pricer.operators(list);
+      pass.operators.insert(pass.operators.end(), more.begin(), more.end());
+    };
+    append(out.backward, ops.backward);
+    append(out.input_gradient, ops.input_gradient);
+    out.weight_gradient = {cost.weight_gradient.cost.total(), pricer.operators(ops.weight_gradient)};
+    return out;
+  };
+  const Recompute& recompute = s.training->recompute;
+  std::vector<std::vector<StagePart>> parts(schedule.stage_layers.size());
+  std::int64_t layer = 0;
+  for (std::size_t stage = 0; stage < parts.size(); ++stage) {
+    if (stage == 0) parts[stage].push_back(part("embedding", layers.embedding(), embedding_operators(s), false));
+    for (std::int64_t i = 0; i < schedule.stage_layers[stage]; ++i, ++layer) {
+      const LayerOperators ops =
+          layer_operators(s, s.model->layer_is_moe(layer), s.model->layer_is_windowed(layer));
+      const bool again = recompute.kind != Recompute::Kind::none &&
+                         (recompute.kind != Recompute::Kind::full || recompute.layers == 0 || i < recompute.layers);
+      parts[stage].push_back(part("L" + std::to_string(layer), layers.at(layer, i), ops, again));
+    }
+    if (stage + 1 == parts.size()) parts[stage].push_back(part("head", layers.end(), head_operators(s), false));
+  }
+  return parts;
 }
 
 PassCost fused_cost(const PassCost& forward, const PassCost& backward, double slowdown) {

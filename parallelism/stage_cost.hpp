@@ -10,6 +10,8 @@
 
 #include <array>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "parallelism/operators.hpp"
@@ -76,6 +78,27 @@ double link_share(const GroupLinks&);
 double gather_bytes(const SoftwareProfile&, const Precision&);
 Seconds parameter_gather(const Network&, const SoftwareProfile&, Bytes size, const GroupLinks&);
 
+// An embedding, a layer or a head by its operators, for timelines. `exposed` of a collective's time has no compute
+// beside it.
+struct PricedOperator {
+  std::string_view name;
+  OperatorKind kind = OperatorKind::stream;
+  CommunicationGroup group = CommunicationGroup::tensor;  // kind collective
+  Collective collective = Collective::all_gather;
+  Seconds time, exposed;
+};
+struct PartPass {
+  Seconds total;  // with what the host adds
+  std::vector<PricedOperator> operators;
+};
+struct StagePart {
+  std::string name;  // "embedding", "L12", "head"
+  PartPass forward, backward, input_gradient, weight_gradient;
+};
+// [global stage] its parts in the order of a forward pass. What ZeRO-3 gathers and reduces is the whole stage's.
+std::vector<std::vector<StagePart>> stage_parts(const StepShape&, const ScheduleSpec&, const Network&,
+                                                const GroupTable&, bool split_backward);
+
 // The layers, embedding and head of one shape, priced once: stages are their sums. `accounts`: also what is
 // communicated, which whoever wants times alone leaves out.
 class LayerPrices {
@@ -85,11 +108,12 @@ class LayerPrices {
   StageCost stage(const StepShape&, const ScheduleSpec&, const Network&, const GroupTable&, int stage) const;
 
  private:
+  friend std::vector<std::vector<StagePart>> stage_parts(const StepShape&, const ScheduleSpec&, const Network&,
+                                                         const GroupTable&, bool split_backward);
   class Table;
   std::shared_ptr<const Table> table_;
   bool split_;
 };
-
 // [global stage] of the schedule, in the order of ScheduleSpec::stage_layers.
 std::vector<StageCost> stage_costs(const StepShape&, const ScheduleSpec&, const Network&, const GroupTable&,
                                    bool split_backward);

@@ -230,7 +230,10 @@ void StepWork::schedule_gathers() {
       if (left == 0) break;
       StageState& state = per_stage_[r][index(slot.stage)];
       if (slot.pass == Pass::weight_gradient || state.gathered > Time{} || state.gather.ns == 0) continue;
-      state.first_bucket = now + Duration{state.gather.ns / state.buckets};
+      const Duration bucket{state.gather.ns / state.buckets};
+      state.first_bucket = now + bucket;
+      for (int i = 0; i < state.buckets; ++i)
+        record(r, DataSpan::Kind::gather, index(slot.stage), i, now + bucket * i, bucket);
       now += state.gather;
       state.gathered = now;
       --left;
@@ -283,7 +286,10 @@ Duration StepWork::reduce_gradients(std::size_t r, const Slot& slot, Time start,
   StageState& state = per_stage_[r][stage];
   DataStream& stream = streams_[r];
   stream.reduction.add(state.reduce, state.buckets, Bytes(state.parameters * reduce_bytes()));
-  if (!in_.training->overlap.data) return length + state.reduce;
+  if (!in_.training->overlap.data) {
+    record(r, DataSpan::Kind::reduce, stage, 0, start + length, state.reduce);
+    return length + state.reduce;
+  }
   if (!twins_.empty()) {
     reduce_with_twin(stage, start + length);
     return length;
@@ -294,6 +300,7 @@ Duration StepWork::reduce_gradients(std::size_t r, const Slot& slot, Time start,
     const Time ready = start + Duration{length.ns / state.buckets * i};
     const Time begin = std::max(stream.free, ready);
     stream.free = begin + bucket;
+    record(r, DataSpan::Kind::reduce, stage, i - 1, begin, bucket);
     const Time end = start + length;
     if (begin < end) beside += std::min(stream.free, end) - begin;
   }
@@ -313,6 +320,7 @@ void StepWork::reduce_with_twin(std::size_t stage, Time ready) {
   for (const std::vector<int>& direction : schedule_.rank_of_stage) {
     const std::size_t r = index(direction[stage]);
     streams_[r].free = per_stage_[r][stage].reduced = begin + per_stage_[r][stage].reduce;
+    record(r, DataSpan::Kind::reduce, stage, 0, begin, per_stage_[r][stage].reduce);
   }
 }
 
@@ -324,8 +332,10 @@ Time StepWork::drain_rank(std::size_t r, Time last_end) {
   if (in_.training->overlap.data || in_.training->sharding.shards_parameters())
     return std::max(last_end, stream.free);
   Time now = last_end;
-  for (const StageState& state : per_stage_[r]) {
+  for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
+    const StageState& state = per_stage_[r][stage];
     if (state.parameters <= 0) continue;
+    record(r, DataSpan::Kind::reduce, stage, 0, now, state.reduce);
     now += state.reduce;
     stream.reduction.add(state.reduce, 1, Bytes(state.parameters * reduce_bytes()));
   }
@@ -355,7 +365,14 @@ void StepWork::sum_tied_embeddings(std::vector<Time>& ends) {
   for (const std::size_t r : {first, last}) {
     ends[r] = begin + time;
     streams_[r].reduction.add(time, 1, tied_embeddings());
+    record(r, DataSpan::Kind::tied, r == first ? 0 : stages_.size() - 1, 0, begin, time);
   }
+}
+
+void StepWork::record(std::size_t r, DataSpan::Kind kind, std::size_t stage, int bucket, Time start,
+                      Duration length) {
+  if (length == Duration{}) return;
+  streams_[r].spans.push_back({kind, static_cast<int>(stage), bucket, start, start + length});
 }
 
 std::vector<Time> StepWork::drain(const std::vector<Time>& last_end) {

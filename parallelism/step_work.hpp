@@ -37,6 +37,7 @@ struct DataStream {
   Duration stretched{};     // time that slots gained by sharing the GPU with it, or by waiting inside for it
   Duration gate_wait{};     // of slots, for the stream, before they start
   Duration opening_wait{};  // the first slot's part of it
+  std::vector<DataSpan> spans;
 };
 
 // What one stage's parameters move between the replicas of its rank.
@@ -107,6 +108,7 @@ class StepWork final : public PipelineWork {
   void reduce_with_twin(std::size_t stage, Time ready);
   Time drain_rank(std::size_t r, Time last_end);
   void sum_tied_embeddings(std::vector<Time>& ends);
+  void record(std::size_t r, DataSpan::Kind kind, std::size_t stage, int bucket, Time start, Duration length);
   Bytes tied_embeddings() const;
   double reduce_bytes() const { return in_.profile->reduce_bytes; }
 

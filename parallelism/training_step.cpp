@@ -38,13 +38,6 @@ Duration idle_without_transfers(const StepInput& in, const PipelineSchedule& sch
   return idle - std::min(idle, stream.gate_wait);
 }
 
-// When a rank's own step begins, ends its gradients and has stepped.
-struct RankEnd {
-  Time begin{}, slots{}, gradients{};
-  Duration optimizer{};
-  Duration window() const { return gradients + optimizer - begin; }
-};
-
 // Of each rank: the start of its first slot and the end of its last one.
 struct SlotWindows {
   std::vector<Time> first, last;
@@ -234,7 +227,8 @@ StepResult simulate_step(const StepInput& in) {
   EventQueue queue;
   result.trace = execute(schedule, in.schedule->point_to_point, work, queue);
 
-  const std::vector<RankEnd> ends = ends_of(in, schedule, windows_of(result.trace), work);
+  const std::vector<RankEnd> ends = result.ends = ends_of(in, schedule, windows_of(result.trace), work);
+  for (int r = 0; r < schedule.ranks; ++r) result.data_spans.push_back(work.stream(r).spans);
   const Pace pace = pace_of(in, groups, ends);
   result.last_rank = static_cast<int>(pace.rank);
   break_down(result, in, schedule, groups, costs, work, ends[pace.rank], pace.optimizer);

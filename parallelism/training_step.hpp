@@ -43,6 +43,21 @@ struct CommunicationTotal {
   Seconds time, exposed;
 };
 
+// When a pipeline rank's own step begins, ends its slots and its gradients, and how long its optimizer takes.
+struct RankEnd {
+  Time begin{}, slots{}, gradients{};
+  Duration optimizer{};
+  Duration window() const { return gradients + optimizer - begin; }
+};
+
+// A collective on the data stream, for timelines: one bucket of a stage's parameters or gradients.
+struct DataSpan {
+  enum class Kind { gather, reduce, tied };
+  Kind kind = Kind::gather;
+  int stage = 0, bucket = 0;
+  Time start, end;
+};
+
 struct StepResult {
   Duration time;
   StepBreakdown breakdown;
@@ -57,6 +72,8 @@ struct StepResult {
   double mfu = 0, hfu = 0;
   std::vector<CommunicationTotal> communication;
   PipelineTrace trace;
+  std::vector<RankEnd> ends;  // [pipeline rank]
+  std::vector<std::vector<DataSpan>> data_spans;  // [pipeline rank], as they were issued
   std::vector<std::string> assumptions;
 };
 

@@ -146,7 +146,9 @@ StepInput input_of(const Scenario& s, const Network& network, bool attribute_tra
   return in;
 }
 
-UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_transfers, bool explained) {
+// Calls `use` with the network and with what the faults make of the ranks.
+template <class Use>
+auto on_all_ranks(const Scenario& s, std::uint64_t seed, Use use) {
   const Fabric fabric(s.node, s.nodes, s.fabric);
   const Network network(fabric, s.place(seed), s.network);
   RankConditions conditions = rank_conditions(s.faults, s.layout, network.placement(), fabric, seed);
@@ -155,7 +157,13 @@ UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_tr
   if (degraded) conditions.touched = degrade_links(s.faults, broken);
   const Network slower(broken, s.place(seed), s.network);
   if (degraded) conditions.degraded = &slower;
-  return simulate_unfolded(input_of(s, network, attribute_transfers), conditions, seed, explained);
+  return use(network, conditions);
+}
+
+UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_transfers, bool explained) {
+  return on_all_ranks(s, seed, [&](const Network& network, const RankConditions& conditions) {
+    return simulate_unfolded(input_of(s, network, attribute_transfers), conditions, seed, explained);
+  });
 }
 
 }  // namespace
@@ -165,6 +173,19 @@ StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfe
   const Fabric fabric(s.node, s.nodes, s.fabric);
   const Network network(fabric, s.place(seed), s.network);
   return simulate_step(input_of(s, network, attribute_transfers));
+}
+
+StepTimeline timeline_of(const Scenario& s, std::uint64_t seed, bool all_ranks, TimelineLevel level) {
+  const PipelineSchedule schedule = s.schedule.row->build(s.schedule.request(s.layout, s.microbatches));
+  const MemoryReport memory =
+      memory_of(s.model, s.layout, s.training, s.schedule, s.software, schedule, s.node.gpu);
+  if (all_ranks || !s.faults.empty())
+    return on_all_ranks(s, seed, [&](const Network& network, const RankConditions& conditions) {
+      return StepTimeline(input_of(s, network, true), &conditions, seed, memory, level);
+    });
+  const Fabric fabric(s.node, s.nodes, s.fabric);
+  const Network network(fabric, s.place(seed), s.network);
+  return StepTimeline(input_of(s, network, true), nullptr, seed, memory, level);
 }
 
 UnfoldedResult unfolded_step_of(const Scenario& s, std::uint64_t seed, bool explained) {
@@ -227,9 +248,14 @@ nlohmann::ordered_json run_document(Document document, const Library& library,
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
   json["step"] = step_json(s, e);
-  RunOutcome outcome = run_outcome(s, run_input(s, step_times(s, e, options.seed), e, options), options);
+  const RunInput in = run_input(s, step_times(s, e, options.seed), e, options);
+  RunOutcome outcome = run_outcome(s, in, options);
   json["run"] = std::move(outcome.run);
   json["cost"] = std::move(outcome.cost);
+  if (options.studies)
+    json["studies"] = run_studies(s, in, options);
+  else if (options.log_trial)
+    json["studies"]["log"] = trial_log(in, options.seed, *options.log_trial);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
   close_document(json, s, e, options);
   return json;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "parallelism/memory.hpp"
+#include "parallelism/step_timeline.hpp"
 #include "parallelism/training_step.hpp"
 #include "parallelism/unfolded_step.hpp"
 #include "scenarios/library.hpp"
@@ -24,7 +25,8 @@ struct ExperimentOptions {
   bool unfolded = false;                  // every rank on its own clock, and the critical path
   std::optional<std::int64_t> trials;     // none: 200
   bool automatic_trials = false;          // until the mean days are known to 0.1 %, at most 10,000
-  std::optional<std::int64_t> log_trial;  // goodput: the events and stretches of this trial too
+  std::optional<std::int64_t> log_trial;  // goodput, run: the events and stretches of this trial too
+  bool studies = false;                   // run: the curves that goodput tells
   std::function<void(std::int64_t done, std::int64_t total)> progress;  // may be empty
 };
 
@@ -39,6 +41,8 @@ MemoryReport memory_of(const Scenario&);
 // The step of a scenario with every rank on its own clock; `explained` by its critical path (a simulation for each
 // cause).
 UnfoldedResult unfolded_step_of(const Scenario&, std::uint64_t seed, bool explained);
+// What each rank does when; unfolded where asked for or where the scenario has faults.
+StepTimeline timeline_of(const Scenario&, std::uint64_t seed, bool all_ranks, TimelineLevel);
 // The step alone, unfolded where the scenario has faults; `attribute_transfers` as in StepInput.
 StepResult step_of(const Scenario&, std::uint64_t seed, bool attribute_transfers);
 // The keys of step.breakdown_s.

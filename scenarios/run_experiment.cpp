@@ -172,11 +172,13 @@ Json interval_curve_json(const RunInput& in, const MonteCarloOptions& mc) {
           {"curve", std::move(curve)}};
 }
 
-Json events_json(const RunInput& in, std::uint64_t seed, std::int64_t trial) {
+}  // namespace
+
+nlohmann::ordered_json trial_log(const RunInput& in, std::uint64_t seed, std::int64_t trial) {
   RunRecord record;
   simulate_run(in, seed, static_cast<std::uint64_t>(trial), &record);
   Json events = Json::array(), spans = Json::array();
-  for (const RunEvent& e : record.events)
+  for (const RunEvent& e : record.events) {
     events.push_back({{"at_s", to_seconds(e.at).value},
                       {"cause", in.failures.classes[e.failure].name},
                       {"effect", e.effect},
@@ -184,14 +186,14 @@ Json events_json(const RunInput& in, std::uint64_t seed, std::int64_t trial) {
                       {"nodes", e.nodes},
                       {"lost_s", to_seconds(e.lost).value},
                       {"down_s", to_seconds(e.down).value}});
+    if (e.spares >= 0) events.back()["spares"] = e.spares;
+  }
   for (const RunSpan& span : record.spans)
     spans.push_back({{"begin_s", to_seconds(span.begin).value},
                      {"end_s", to_seconds(span.end).value},
                      {"bucket", kBucketNames[static_cast<std::size_t>(span.bucket)]}});
   return {{"trial", trial}, {"events", std::move(events)}, {"spans", std::move(spans)}};
 }
-
-}  // namespace
 
 StepTimes step_times(const Scenario& s, const StepExperiment& main, std::uint64_t seed) {
   StepTimes times;
@@ -316,7 +318,7 @@ nlohmann::ordered_json run_studies(const Scenario& s, const RunInput& in, const 
                                   {"goodput", summary_json(band.goodput)},
                                   {"interruptions", summary_json(band.interruptions)}};
   }
-  if (options.log_trial) studies["log"] = events_json(in, options.seed, *options.log_trial);
+  if (options.log_trial) studies["log"] = trial_log(in, options.seed, *options.log_trial);
   return studies;
 }
 

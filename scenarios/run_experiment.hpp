@@ -23,6 +23,8 @@ RunOutcome run_outcome(const Scenario&, const RunInput&, const ExperimentOptions
 
 // What `goodput` tells besides: simulated curves of interval and spares, the run over time, the band with
 // uncertain rates, and one trial's events where they are asked for.
+// One trial's events and stretches of time.
+nlohmann::ordered_json trial_log(const RunInput&, std::uint64_t seed, std::int64_t trial);
 nlohmann::ordered_json run_studies(const Scenario&, const RunInput&, const ExperimentOptions&);
 
 // Alternatives of one key on the same failures; the first is what the others are compared with.

@@ -309,6 +309,17 @@ constexpr std::array kExplanations = {
         "  runcast step other.yaml --library ours/\n"
         "Neighbours (other layouts, batches, GPU counts of that model) gain most; another model or number\n"
         "format gains less. Measure ten steps or more after warm-up and take their median."},
+    // ---- pictures
+    Explanation{"trace", "pictures", "trace", "compute slices + idle slices of a rank = time_s",
+                "What `step --trace FILE.json` writes, for ui.perfetto.dev: one process a rank, one thread a stream, arrows\n"
+                "for messages, memory as counters. Names: F mb3 st2 is the forward pass of micro-batch 3 in stage 2, B a\n"
+                "backward pass, I and W its input and weight gradient, AG, RS, AR and A2A collectives. Idle slices say what\n"
+                "is waited for: bubble (nothing is on the way), a message on the link, the data-parallel stream, the\n"
+                "slowest rank. `shown` are the ranks in the file, `left_out_for_size` those asked for that --trace-size left\n"
+                "no room for. `run --trace` draws one trial of the run instead."},
+    Explanation{"report", "pictures", "report", "",
+                "What `--report FILE.html` writes: every chart of the result in one file that loads nothing from any network.\n"
+                "It also simulates the step at other batches and on other numbers of nodes, for two of its charts."},
     // ---- exit statuses
     Explanation{"exit-0", "exit status", "", "", "Done: the scenario fits and every claim holds."},
     Explanation{

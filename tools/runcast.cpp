@@ -12,6 +12,7 @@
 #include "sim/error.hpp"
 #include "tools/commands/command.hpp"
 #include "tools/commands/parse.hpp"
+#include "tools/commands/trace.hpp"
 #include "tools/report/assertion.hpp"
 #include "tools/report/formats.hpp"
 #include "tools/report/output.hpp"
@@ -71,7 +72,10 @@ int execute(const Command& command, const Arguments& arguments) {
   if (arguments.has("library")) library.overlay(arguments.last("library"));
 
   Output output(arguments.last("output"));
-  const Answer answer = command.answer({arguments, library, detect_style(output.to_terminal())});
+  ReportFile report(arguments);
+  const Invocation invocation{arguments, library, detect_style(output.to_terminal())};
+  Answer answer = command.answer(invocation);
+  report.write(answer, invocation);
   if (arguments.has("no-timing")) remove_timing(*answer.document);
   output.finish(rendered(answer, format));  // the whole result, whatever the verdict
   const bool holds = all_hold(assertions, *answer.document);

@@ -23,10 +23,22 @@ constexpr std::array kSimulation = {
     Option{"set", 0, "KEY=VALUE", "change one value of the scenario, e.g. layout.tensor=4; repeatable"},
     Option{"seed", 0, "N", "seed of the random draws (default 1)"},
     Option{"threads", 'j', "N", "threads (default: all cores); the result is the same for any N"},
+    Option{"report", 0, "FILE.html",
+           "all charts of the result in one HTML file that loads nothing from any network"},
 };
 
 constexpr std::array kStepOptions = {
-    Option{"unfolded", 0, "", "every rank on its own clock: who waits for whom, and the critical path"}};
+    Option{"unfolded", 0, "", "every rank on its own clock: who waits for whom, and the critical path"},
+    Option{"trace", 0, "FILE.json", "what each rank does when, for ui.perfetto.dev; .json.gz compresses"},
+    Option{"trace-format", 0, "FORMAT",
+           "chrome (default); kineto: a file a rank, FILE becomes FILE.rank17.json; memory: for "
+           "pytorch.org/memory_viz"},
+    Option{"trace-level", 0, "LEVEL", "step, microbatch (default), layer or op"},
+    Option{"trace-ranks", 0, "RANKS",
+           "e.g. 0,17,32-47 or all (default: one of each stage; unfolded: those on the critical path first)"},
+    Option{"trace-size", 0, "SIZE", "ranks are left out beyond this (default 50 MB)"}};
+constexpr std::array kRunOptions = {
+    Option{"trace", 0, "FILE.json", "one trial of the run, for ui.perfetto.dev; .json.gz compresses"}};
 constexpr std::array kGoodputOptions = {
     Option{"trials", 0, "N",
            "how many runs are drawn (default 200, at most 1,000,000), or auto: until the mean is known to "
@@ -62,19 +74,15 @@ constexpr std::array kValidateOptions = {
     Option{"threads", 'j', "N", "threads (default: all cores); the result is the same for any N"},
 };
 constexpr std::array kImportOptions = {
-    Option{"nodes", 0, "N",
-           "failures: nodes that were watched; megatron: nodes of the run (default: as the file says)"},
-    Option{"node", 0, "NAME", "megatron: the library's node (default hgx-h100)"},
+    Option{"nodes", 0, "N", "nodes that were watched (default: those that the record names)"},
     Option{"span", 0, "TIME", "how long they were watched (default: until the record's last date)"},
 };
 constexpr std::array kModelOptions = {
     Option{"sequence", 0, "TOKENS", "sequence length (default 4096, or all learned positions where fewer)"},
-    Option{"convention", 0, "NAME",
-           "FLOPs of the cost: exact (default), exact_full, 6n, palm or megatron_2021"},
+    Option{"convention", 0, "NAME", "FLOPs of the cost: exact (default), exact_full, 6n, palm or megatron_2021"},
     Option{"gpu", 0, "NAME", "a GPU of the library for roofline, cost and grade (default h100)"},
     Option{"precision", 0, "NAME", "number format (default bf16)"},
-    Option{"software", 0, "NAME",
-           "profile that says what gradients and the framework weigh (default megatron)"},
+    Option{"software", 0, "NAME", "profile that says what gradients and the framework weigh (default megatron)"},
     Option{"batch", 0, "N", "sequences that are decoded together (default 1)"},
     Option{"context", 0, "TOKENS", "context of decoding (default: the sequence)"},
     Option{"tokens", 0, "N", "what training on, reading and generating so many tokens costs, e.g. 100M"},
@@ -89,25 +97,24 @@ constexpr std::array kScalingOptions = {
     Option{"gpu-hours", 0, "N", "the budget in GPU-hours, e.g. 1M; with --scenario, or --gpu and --mfu"},
     Option{"budget", 0, "DOLLARS", "the budget in dollars, e.g. '10000 USD'; likewise, at the GPU's price"},
     Option{"loss", 0, "L", "the budget is what the optimum needs for this loss, nats a token"},
-    Option{"scenario", 0, "SCENARIO",
-           "its simulated step tells the MFU, its prices the GPU-hour, its phases the ramp"},
+    Option{"scenario", 0, "SCENARIO", "its simulated step tells the MFU, its prices the GPU-hour, its phases the ramp"},
     Option{"gpu", 0, "NAME", "a GPU of the library, instead of a scenario"},
     Option{"precision", 0, "NAME", "with --gpu: the number format of its peak (default bf16)"},
     Option{"mfu", 0, "SHARE", "model FLOPs utilization, of 6 N FLOPs a token, e.g. 0.4"},
     Option{"price", 0, "DOLLARS", "of a GPU-hour, e.g. '2 USD' (default: the scenario's or the library's)"},
     Option{"law", 0, "NAME", "chinchilla (default), besiroglu, kaplan or kaplan-paper"},
-    Option{"model", 0, "NAME",
-           "a model to place beside the optimum, with --tokens or trained for the budget"},
+    Option{"model", 0, "NAME", "a model to place beside the optimum, with --tokens or trained for the budget"},
     Option{"parameters", 0, "N", "likewise, by its number of parameters, e.g. 7B"},
     Option{"tokens", 0, "N", "how many tokens that model is trained on, e.g. 1.4T"},
-    Option{"ramp", 0, "PHASES",
-           "batches in tokens, [TOKENS:]BATCH[/CRITICAL],..., e.g. 252M:4M/2M,2.6T:8M/5M"},
+    Option{"ramp", 0, "PHASES", "batches in tokens, [TOKENS:]BATCH[/CRITICAL],..., e.g. 252M:4M/2M,2.6T:8M/5M"},
 };
 constexpr std::array kNetworkOptions = {
-    Option{"from", 0, "RANK",
-           "bandwidth and latency from this rank (with --to), instead of one pair for each distance"},
+    Option{"from", 0, "RANK", "bandwidth and latency from this rank (with --to), instead of one pair for each distance"},
     Option{"to", 0, "RANK", "to this rank"},
     Option{"with", 0, "SCENARIO", "another job on the GPUs that this one leaves free; repeatable"},
+};
+constexpr std::array kTraceOptions = {
+    Option{"set-b", 0, "KEY=VALUE", "change one value of B alone (--set changes both); repeatable"},
 };
 constexpr std::array kInitOptions = {Option{"force", 0, "", "overwrite the file"}};
 constexpr std::array kExplainOptions = {
@@ -121,26 +128,35 @@ const std::array kCommands = {
         1,
         1,
         true,
-        {},
+        kRunOptions,
         "Simulates one optimizer step, then the run of weeks with failures and recovery, and prices it.\n"
         "Exit status 1 when the scenario does not fit into GPU memory, or no trial of the run finishes.\n\n"
         "  runcast run llama3-405b-16k\n"
         "  runcast run my.yaml --set layout.tensor=4 --assert 'step.mfu > 0.38'\n"
-        "  runcast run my.yaml -o result.json\n",
+        "  runcast run my.yaml -o result.json\n"
+        "  runcast run my.yaml --report run.html --trace run.json.gz\n",
         run_command},
-    Command{
-        "step", "one optimizer step: time, breakdown, bubble, MFU, memory", "SCENARIO", 1, 1, true,
-        kStepOptions,
-        "Where the time of one step goes on the rank that ends last, both definitions of the bubble, "
-        "what is\n"
-        "communicated, and memory by pipeline stage. `runcast explain breakdown` defines each line.\n\n"
-        "  runcast step llama3-405b-16k --set schedule.name=1f1b --set schedule.virtual_stages=1\n\n"
-        "With --unfolded, or with cluster.faults in the scenario, every rank is simulated: who waited for\n"
-        "whom, the critical path by cause, and what a second less of each would save.\n\n"
-        "  runcast step llama3-405b-16k --set 'cluster.faults=[{rank: 17, slowdown: 1.1}]'\n"
-        "  runcast step llama3-405b-16k --set 'cluster.faults=[{stage: 15, slowdown: 1.1}, {jitter: 0.02}]'\n"
-        "  runcast step llama3-405b-16k --set 'cluster.faults=[{rack: 3, slowdown: 1.08}]'\n",
-        step_command},
+    Command{"step",
+            "one optimizer step: time, breakdown, bubble, MFU, memory",
+            "SCENARIO",
+            1,
+            1,
+            true,
+            kStepOptions,
+            "Where the time of one step goes on the rank that ends last, both definitions of the bubble, "
+            "what is\n"
+            "communicated, and memory by pipeline stage. `runcast explain breakdown` defines each line.\n\n"
+            "  runcast step llama3-405b-16k --set schedule.name=1f1b --set schedule.virtual_stages=1\n\n"
+            "With --unfolded, or with cluster.faults in the scenario, every rank is simulated: who waited for\n"
+            "whom, the critical path by cause, and what a second less of each would save.\n\n"
+            "  runcast step llama3-405b-16k --set 'cluster.faults=[{rank: 17, slowdown: 1.1}]'\n"
+            "  runcast step llama3-405b-16k --set 'cluster.faults=[{stage: 15, slowdown: 1.1}, {jitter: 0.02}]'\n"
+            "  runcast step llama3-405b-16k --set 'cluster.faults=[{rack: 3, slowdown: 1.08}]'\n\n"
+            "--trace draws it: one process a rank, one thread a stream, arrows for messages, memory as "
+            "counters.\n\n"
+            "  runcast step llama3-405b-16k --trace step.json.gz\n"
+            "  runcast step llama3-70b --trace ops.json --trace-level op --trace-ranks 0,8\n",
+            step_command},
     Command{"goodput", "the run with failures: days, ledger, checkpoint interval", "SCENARIO", 1, 1, true,
             kGoodputOptions,
             "How many days the run takes with failures and recovery, where wall time goes, and the goodput "
@@ -161,8 +177,13 @@ const std::array kCommands = {
             "Exit status 1 when it does not fit.\n\n"
             "  runcast memory llama3-405b-16k --set training.recompute=full\n",
             memory_command},
-    Command{"model", "parameters, FLOPs, memory, KV cache, roofline and cost of a model", "MODEL", 1, 2,
-            false, kModelOptions,
+    Command{"model",
+            "parameters, FLOPs, memory, KV cache, roofline and cost of a model",
+            "MODEL",
+            1,
+            2,
+            false,
+            kModelOptions,
             "What counting alone tells of a model of the library, or of a YAML file with its dimensions: "
             "nothing is\n"
             "simulated, rooflines are bounds. `runcast list models` has the names.\n\n"
@@ -170,8 +191,13 @@ const std::array kCommands = {
             "  runcast model llama-7b --gpu a100-80 --tokens 100M --convention 6n --price '2 USD'\n"
             "  runcast model llama3-8b --measured '10000 tokens/s' --gpu h100\n",
             model_command},
-    Command{"scaling", "the best parameters and tokens for a budget, and where known models lie", "", 0, 1,
-            true, kScalingOptions,
+    Command{"scaling",
+            "the best parameters and tokens for a budget, and where known models lie",
+            "",
+            0,
+            1,
+            true,
+            kScalingOptions,
             "Chinchilla's and Kaplan's scaling laws: the division of a budget between parameters and tokens "
             "that\n"
             "gives the lowest loss, known models against it, and how well batches use their samples.\n\n"
@@ -203,43 +229,32 @@ const std::array kCommands = {
             "  runcast validate\n"
             "  runcast validate --cases mine.csv --assert 'mape < 0.15'\n",
             validate_command},
-    Command{"import", "a library entry or a scenario from what people have", "failures|hf|megatron FILE", 2,
-            2, false, kImportOptions,
-            "failures: rates by cause with their intervals, laws of gaps and repairs with goodness of fit, "
-            "and the\n"
-            "library entry that says so. Columns: time, node, cause, repair; LANL's; or a table of jobs "
-            "(Acme, Philly)\n"
-            "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
-            "hf: a config.json of Hugging Face as a model. megatron: a launch script as a scenario.\n\n"
-            "  runcast import failures ours.csv --nodes 286 --span 180days\n"
-            "  runcast import hf Qwen3-8B/config.json > qwen.yaml && runcast model ./qwen.yaml\n"
-            "  runcast import megatron train.sh --node hgx-h100 --nodes 16 > ours.yaml && runcast run "
-            "ours.yaml\n",
-            import_command},
-    Command{"export",
-            "a scenario in the form that other programs read",
-            "megatron SCENARIO",
-            2,
-            2,
-            true,
-            {},
-            "megatron: the options of Megatron-LM that the scenario stands for, one a line; `import "
-            "megatron` reads\n"
-            "them again.\n\n"
-            "  runcast export megatron llama3-405b-16k\n",
-            export_command},
-    Command{"network", "bandwidth, latency, collectives and bisection of a scenario's network", "SCENARIO", 1,
-            1, true, kNetworkOptions,
-            "Bandwidth and latency between ranks; each collective of the layout with its size, algorithm, "
-            "protocol, "
+    Command{
+        "import", "a failure model from a CSV of past failures", "failures FILE", 2, 2, false, kImportOptions,
+        "Rates by cause with their intervals, laws of gaps and repairs with goodness of fit, and the "
+        "library\n"
+        "entry that says so. Columns: time, node, cause, repair; LANL's; or a table of jobs (Acme, Philly)\n"
+        "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
+        "  runcast import failures ours.csv --nodes 286 --span 180days\n",
+        import_command},
+    Command{"network", "bandwidth, latency, collectives and bisection of a scenario's network", "SCENARIO", 1, 1, true,
+            kNetworkOptions,
+            "Bandwidth and latency between ranks; each collective of the layout with its size, algorithm, protocol, "
             "time,\n"
-            "bus bandwidth and busiest link, and how much its groups slow each other as flows over the "
-            "fabric; the\n"
+            "bus bandwidth and busiest link, and how much its groups slow each other as flows over the fabric; the\n"
             "bisection as a maximum flow.\n\n"
             "  runcast network llama3-405b-16k\n"
             "  runcast network llama3-405b-16k --set cluster.placement=random\n"
             "  runcast network llama3-70b --from 0 --to 17\n",
             network_command},
+    Command{"trace", "which slots moved between the steps of two scenarios", "diff A B", 3, 3, true,
+            kTraceOptions,
+            "Slots of the same stage and micro-batch are compared: what starts earlier or later, takes longer, "
+            "or has\n"
+            "another place in its rank's order. Traces are written by step --trace and run --trace.\n\n"
+            "  runcast trace diff before.yaml after.yaml\n"
+            "  runcast trace diff llama3-70b llama3-70b --set-b schedule.p2p=blocking --format csv\n",
+            trace_command},
     Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
             "Prints a scenario with every key and its legal values, or writes it to FILE.\n\n"
             "  runcast init my.yaml && runcast run my.yaml\n",

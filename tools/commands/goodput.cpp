@@ -6,6 +6,7 @@
 #include "tools/commands/simulate.hpp"
 #include "tools/report/output.hpp"
 #include "tools/report/screen.hpp"
+#include "tools/report/trace.hpp"
 
 namespace runcast {
 namespace {
@@ -49,37 +50,6 @@ Values values_of(const std::string& text) {
   return out;
 }
 
-// Chrome trace events of one trial: the buckets on one line, what struck on another. Whole microseconds.
-std::string chrome_trace(const Json& log) {
-  const auto us = [](double seconds) { return static_cast<std::int64_t>(seconds * 1e6); };
-  Json events = Json::array();
-  events.push_back({{"ph", "M"}, {"pid", 0}, {"name", "process_name"}, {"args", {{"name", "run"}}}});
-  const auto line = [&](int tid, const char* name) {
-    events.push_back(
-        {{"ph", "M"}, {"pid", 0}, {"tid", tid}, {"name", "thread_name"}, {"args", {{"name", name}}}});
-  };
-  line(0, "where time goes");
-  line(1, "what struck");
-  for (const Json& span : part_of(log, "spans")) {
-    const std::int64_t begin = us(number_of(span, "begin_s"));
-    events.push_back({{"ph", "X"},
-                      {"pid", 0},
-                      {"tid", 0},
-                      {"ts", begin},
-                      {"dur", us(number_of(span, "end_s")) - begin},
-                      {"name", words_of(text_of(span, "bucket"))}});
-  }
-  for (const Json& event : part_of(log, "events"))
-    events.push_back({{"ph", "i"},
-                      {"pid", 0},
-                      {"tid", 1},
-                      {"ts", us(number_of(event, "at_s"))},
-                      {"s", "t"},
-                      {"name", text_of(event, "cause")},
-                      {"args", event}});
-  return Json{{"displayTimeUnit", "ms"}, {"traceEvents", std::move(events)}}.dump() + "\n";
-}
-
 Answer compared(const Invocation& invocation, const ExperimentOptions& options) {
   const Values values = values_of(invocation.arguments.last("compare"));
   std::vector<Alternative> alternatives;
@@ -105,7 +75,7 @@ Answer goodput_command(const Invocation& invocation) {
   if (arguments.has("timeline")) timeline.emplace(arguments.last("timeline"));
   Json document =
       goodput_document(open_scenario(arguments.positionals.front(), invocation), invocation.library, options);
-  if (timeline) timeline->finish(chrome_trace(part_of(document, "studies.log")));
+  if (timeline) timeline->finish(run_trace(document));
   if (!arguments.has("log") && timeline) document["studies"].erase("log");
   return judged(std::move(document), invocation.style);
 }

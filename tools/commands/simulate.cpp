@@ -13,6 +13,8 @@
 
 #include "scenarios/published.hpp"
 #include "sim/error.hpp"
+#include "tools/commands/trace.hpp"
+#include "tools/report/gantt.hpp"
 #include "tools/report/number.hpp"
 #include "tools/report/screen.hpp"
 
@@ -21,8 +23,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::int64_t kMostTrials = 1'000'000;  // five numbers of each are kept
-
-using DocumentFunction = Json (*)(Document, const Library&, const ExperimentOptions&);
 
 Document document_named(const std::string& argument, const Library& library) {
   if (argument == "-")
@@ -37,15 +37,22 @@ Document document_named(const std::string& argument, const Library& library) {
   return Document::parse(entry.text, entry.path);
 }
 
-Answer simulated(const Invocation& invocation, DocumentFunction function) {
-  Progress progress("trials", invocation.arguments.has("quiet"));
-  const ExperimentOptions options = experiment_options(invocation, progress);
-  return judged(function(open_scenario(invocation.arguments.positionals.front(), invocation),
-                         invocation.library, options),
-                invocation.style);
+// On a terminal the pipeline is drawn too.
+Answer with_gantt(Answer answer, const Invocation& invocation, const ExperimentOptions& options) {
+  if (!invocation.style.terminal || invocation.arguments.has("format")) return answer;
+  const Scenario scenario = scenario_of(*answer.document, invocation.library);
+  answer.screen += "\n" + gantt_text(timeline_of(scenario, options.seed, false, TimelineLevel::microbatch),
+                                     invocation.style);
+  return answer;
 }
 
 }  // namespace
+
+nlohmann::ordered_json simulated(const Invocation& invocation, const ExperimentOptions& options,
+                                 DocumentFunction function) {
+  return function(open_scenario(invocation.arguments.positionals.front(), invocation), invocation.library,
+                  options);
+}
 
 Answer judged(nlohmann::ordered_json document, const Style& style) {
   std::string screen = result_screen(document, style);
@@ -97,8 +104,31 @@ ExperimentOptions experiment_options(const Invocation& invocation, Progress& pro
   return options;
 }
 
-Answer run_command(const Invocation& invocation) { return simulated(invocation, run_document); }
-Answer step_command(const Invocation& invocation) { return simulated(invocation, step_document); }
-Answer memory_command(const Invocation& invocation) { return simulated(invocation, memory_document); }
+// A trace of `run` is one trial's, a trace of `step` the ranks'; files are opened before the work.
+Answer run_command(const Invocation& invocation) {
+  Progress progress("trials", invocation.arguments.has("quiet"));
+  ExperimentOptions options = experiment_options(invocation, progress);
+  TraceFile trace(invocation.arguments);
+  if (trace.asked()) options.log_trial = 0;
+  options.studies = invocation.arguments.has("report");
+  Json document = simulated(invocation, options, run_document);
+  trace.write_run(document);
+  return with_gantt(judged(std::move(document), invocation.style), invocation, options);
+}
+
+Answer step_command(const Invocation& invocation) {
+  Progress progress("trials", invocation.arguments.has("quiet"));
+  const ExperimentOptions options = experiment_options(invocation, progress);
+  TraceFile trace(invocation.arguments);
+  Json document = simulated(invocation, options, step_document);
+  trace.write_step(document, invocation.library, options);
+  return with_gantt(judged(std::move(document), invocation.style), invocation, options);
+}
+
+Answer memory_command(const Invocation& invocation) {
+  Progress progress("trials", invocation.arguments.has("quiet"));
+  return judged(simulated(invocation, experiment_options(invocation, progress), memory_document),
+                invocation.style);
+}
 
 }  // namespace runcast

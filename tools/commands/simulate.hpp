@@ -15,6 +15,9 @@ namespace runcast {
 Document open_scenario(const std::string& argument, const Invocation& invocation);
 // Its progress calls `progress`, which must outlive it.
 ExperimentOptions experiment_options(const Invocation& invocation, Progress& progress);
+using DocumentFunction = nlohmann::ordered_json (*)(Document, const Library&, const ExperimentOptions&);
+// The document of the scenario that stands first on the command line.
+nlohmann::ordered_json simulated(const Invocation&, const ExperimentOptions&, DocumentFunction);
 // An answer on its usual screen; no when it does not fit or no trial finishes.
 Answer judged(nlohmann::ordered_json document, const Style& style);
 // A whole number from `least` to `most` for an option; ConfigError otherwise.

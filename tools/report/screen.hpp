@@ -27,6 +27,7 @@ std::string checkpoint_part(const nlohmann::ordered_json& document, const Style&
 std::string studies_part(const nlohmann::ordered_json& document, const Style& style);
 std::string comparison_part(const nlohmann::ordered_json& document, const Style& style);
 std::string cost_part(const nlohmann::ordered_json& document, const Style& style);
+std::string trace_part(const nlohmann::ordered_json& document, const Style& style);
 std::string provenance_part(const nlohmann::ordered_json& document, const Style& style);
 
 // Reading a document that may lack a key: NaN, "" or a null value instead of an error.

@@ -43,6 +43,7 @@ std::string without_trailing_spaces(std::string line) {
 Style detect_style(bool terminal) {
   Style style;
   style.unicode = locale_is_utf8();
+  style.terminal = terminal;
   style.colour = terminal && environment("NO_COLOR").empty() && environment("TERM") != "dumb";
   return style;
 }

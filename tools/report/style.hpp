@@ -11,6 +11,7 @@ namespace runcast {
 struct Style {
   bool unicode = false;  // block characters; otherwise ASCII
   bool colour = false;   // bold headings, red and green verdicts
+  bool terminal = false;  // somebody looks: pictures in characters
 };
 
 // Unicode when LC_ALL, LC_CTYPE or LANG (the first that is set) is UTF-8; colour when `terminal` is a
