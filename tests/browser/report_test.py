@@ -41,17 +41,23 @@ STUDIES = {
     "scenario": {"name": "<script>window.hacked = 1</script>", "model": "<b>bold</b>"},
     "layouts": [{"tensor": t, "pipeline": p, "data": 64 // t, "step_s": 5 + 0.3 * i + 0.1 * p, "mfu": 0.45 - 0.02 * i - 0.01 * p,
                  "peak_gib": 75 - 9 * i - 2 * p, "simulated": True} for i, t in enumerate((2, 4, 8)) for p in (1, 2, 4)],
-    "rejected": [{"reason": "does not fit", "count": 3, "example": {"tensor": 1, "pipeline": 1}}],
-    "sensitivity": {"base": 54.2, "measure": "days", "rows": [{"name": "kernel efficiency", "low": 50.1, "high": 58.7},
-                                                                {"name": "failure rate", "low": 53.0, "high": 55.9}]},
-    "run": {"days": {"mean": 54.2}},
-    "rows": [{"lever": "hot spares", "severity": "high", "where": "recovery", "days_saved": 2.1, "usd_saved": 1.2e6, "co2e_t_saved": 40, "set": ["recovery.policy=hot_spare"]},
-             {"lever": "checkpoint interval", "severity": "low", "where": "checkpoint", "days_saved": 0.3, "usd_saved": 1e5, "co2e_t_saved": 4, "set": ["checkpoint.interval=20 min"]}],
-    "scenarios": [{"name": name, "step": {"time_s": 6.0 + i, "mfu": 0.4 - 0.03 * i, "breakdown_s": {"compute": 4.0, "bubble": 1.0 + i, "other": 1.0}}}
-                  for i, name in enumerate(("packed", "scattered", "random"))],
+    "rejected": [{"reason": "does not fit into GPU memory", "count": 3, "example": "tensor 1 x context 1 x pipeline 1 x data 64"}],
+    "sensitivity": {"change": 0.05, "rows": [{"name": "kernel efficiency", "kind": "constant", "step": -0.7, "days": -0.65, "usd": -0.65, "sd": 0.03},
+                                              {"name": "failure rate", "kind": "rate", "step": 0, "days": 0.06, "usd": 0.06, "sd": None}]},
+    "base": {"days": 54.2, "total_usd": 1e7, "co2e_t": 3500},
+    "rows": [{"lever": "hot_spares", "severity": "high", "where": "a.yaml:3:1", "finding": "restarts wait", "days_saved": 2.1, "usd_saved": 1.2e6, "co2e_t_saved": 40, "set": ["recovery.policy=hot_spare"]},
+             {"lever": "checkpoint", "severity": "low", "where": "a.yaml:9:1", "finding": "too often", "days_saved": 0.3, "usd_saved": 1e5, "co2e_t_saved": 4, "set": ["checkpoint.interval=20 min"]}],
+    "combined": {"days_saved": 2.3, "usd_saved": 1.25e6, "co2e_t_saved": 42},
+    "scenarios": ["packed", "scattered", "random"],
+    "breakdowns_s": [{"compute": 4.0, "bubble": 1.0 + i, "other": 1.0} for i in range(3)],
+    "inputs": [{"key": "cluster.placement", "values": ["packed", "scattered", "random"]}],
+    "outputs": [{"key": "step.time_s", "values": [6.0, 7.0, 8.0], "relative": [0.17, 0.33]}, {"key": "step.mfu", "values": [0.4, 0.37, 0.34], "relative": [-0.08, -0.15]}],
+    "step_difference_s": [{"total": i + 1.0, "terms": {"compute": -0.2, "bubble": i + 1.2, "other": 0}} for i in range(2)],
     "cost": {"usd": 1e7, "energy_mwh": 9000, "co2e_t": 3500},
     "provenance": {"version": "0", "seed": 1, "scenario_hash": "00", "assumptions": ["<i>none</i>"]},
 }
+SWEEP = {"study": "00", "points": 3, "pivot": {"rows": "layout.tensor", "columns": "layout.pipeline", "value": "step.mfu"},
+         "rows": [{"index": i, "layout.tensor": t, "step.mfu": 0.4 + 0.01 * i, "error": None} for i, t in enumerate((2, 4, 8))]}
 
 
 def look(page, expected, name):
@@ -126,16 +132,17 @@ def main():
         files[name] = os.path.join(work, name + ".html")
         runcast(program, *words, "--report", files[name])
         check(os.path.getsize(files[name]) < 2e6, f"{name}: the report is under 2 MB")
-    files["studies"] = os.path.join(work, "studies.html")
     with open(files["step"], encoding="utf-8") as file:
-        page = with_data(file.read(), STUDIES)
-    with open(files["studies"], "w", encoding="utf-8") as file:
-        file.write(page)
+        step = file.read()
+    for name, data in (("studies", STUDIES), ("sweep", SWEEP)):
+        files[name] = os.path.join(work, name + ".html")
+        with open(files[name], "w", encoding="utf-8") as file:
+            file.write(with_data(step, data))
 
     step_cards = ["summary", "gantt", "breakdown", "memory", "memory-time", "communication", "batch", "scaling", "assumptions", "scenario"]
     expected = {"step": step_cards, "unfolded": ["summary", "gantt", "breakdown", "critical-path"],
                 "run": step_cards + ["ledger", "days", "checkpoint", "spares", "causes", "cost"],
-                "studies": ["comparison", "breakdown", "heatmap", "pareto", "tornado", "advice", "cost"]}
+                "studies": ["comparison", "difference-step-1", "breakdown", "heatmap", "pareto", "tornado", "advice", "cost"], "sweep": ["sweep"]}
     chromium = browser.Browser(path)
     try:
         for name, file in files.items():

@@ -159,6 +159,21 @@ ReportFile::ReportFile(const Arguments& arguments) : path_(arguments.last("repor
   output_.emplace(path_);
 }
 
+namespace {
+
+// The steps of compared scenarios, part by part; none where one came from standard input, which is read once.
+Json breakdowns_of(const Invocation& invocation, std::uint64_t seed) {
+  Json list = Json::array();
+  for (const std::string& name : invocation.arguments.positionals) {
+    if (name == "-") return Json::array();
+    Document document = open_scenario(name, invocation);
+    list.push_back(breakdown_json(step_of(read_scenario(document, invocation.library), seed, true).breakdown));
+  }
+  return list;
+}
+
+}  // namespace
+
 void ReportFile::write(Answer& answer, const Invocation& invocation) {
   if (!output_) return;
   Progress progress("trials", true);
@@ -171,6 +186,8 @@ void ReportFile::write(Answer& answer, const Invocation& invocation) {
         timeline_json(timeline_of(scenario, options.seed, options.unfolded, TimelineLevel::microbatch));
     add_picture_studies(shown["studies"], shown["scenario"].dump(), invocation.library, options.seed);
   }
+  if (part_of(shown, "scenarios").is_array() && part_of(shown, "outputs").is_array())
+    shown["breakdowns_s"] = breakdowns_of(invocation, options.seed);
   const std::string page = html_report(shown);
   output_->finish(page);
   (*answer.document)["report"] = {{"file", path_}, {"bytes", page.size()}};

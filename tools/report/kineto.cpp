@@ -30,7 +30,10 @@ std::string kernel_name(const TimelineSlice& s) {
   }
 }
 
-bool is_kernel(const TimelineSlice& s) {
+// Slots are kernels, or at the level of operators what they are made of.
+bool is_kernel(const TimelineSlice& s, bool operators) {
+  if (operators && s.stream == TimelineStream::compute)
+    return s.kind == SliceKind::kernel || s.kind == SliceKind::optimizer || s.kind == SliceKind::other;
   return s.depth == 0 && s.stream != TimelineStream::scope && s.stream != TimelineStream::idle &&
          s.stream != TimelineStream::checkpoint;
 }
@@ -93,7 +96,7 @@ std::string kineto_trace(const StepTimeline& timeline, RankId rank, int steps) {
          {"dur", end - begin},
          {"args", Json::object()}});
     for (const TimelineSlice& s : r.slices) {
-      if (!is_kernel(s)) continue;
+      if (!is_kernel(s, timeline.level() == TimelineLevel::op)) continue;
       ++correlation;
       add(launch_event(s, shift, correlation));
       add(kernel_event(s, shift, correlation));

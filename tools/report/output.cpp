@@ -17,17 +17,27 @@
 namespace runcast {
 namespace {
 
-// The open temporary file's name, where a signal handler may read it: it may not touch a std::string.
-std::array<char, 4096> file_to_remove{};
+// The open temporary files' names (a result, a trace, a report), where a signal handler may read them: it may not touch
+// a std::string.
+using FileName = std::array<char, 4096>;
+std::array<FileName, 4> files_to_remove{};
 
-void remember(const std::string& path) {
-  const std::size_t size = std::min(path.size(), file_to_remove.size() - 1);
-  std::memcpy(file_to_remove.data(), path.data(), size);
-  file_to_remove[size] = '\0';
+// The place of a file's name; -1 when all are taken.
+int remember(const std::string& path) {
+  for (std::size_t i = 0; i < files_to_remove.size(); ++i) {
+    FileName& name = files_to_remove[i];
+    if (name[0] != '\0' || path.empty()) continue;
+    const std::size_t size = std::min(path.size(), name.size() - 2);
+    std::memcpy(name.data() + 1, path.data() + 1, size);
+    name[0] = path[0];  // the last, so that a handler sees the whole name or none
+    return static_cast<int>(i);
+  }
+  return -1;
 }
 
 extern "C" void on_interrupt(int) {
-  if (file_to_remove[0] != '\0') unlink(file_to_remove.data());
+  for (const FileName& name : files_to_remove)
+    if (name[0] != '\0') unlink(name.data());
   static constexpr std::string_view kText = "\ninterrupted; nothing was written\n";
   if (write(2, kText.data(), kText.size()) < 0) _exit(130);
   _exit(130);
@@ -65,13 +75,13 @@ Output::Output(std::string path) : path_(std::move(path)) {
     temporary_.clear();
     refuse(path_, errno);
   }
-  remember(temporary_);
+  remembered_ = remember(temporary_);
 }
 
 Output::~Output() {
   if (descriptor_ > 2) close(descriptor_);
   if (!temporary_.empty()) unlink(temporary_.c_str());
-  remember("");
+  if (remembered_ >= 0) files_to_remove[static_cast<std::size_t>(remembered_)].fill('\0');
 }
 
 bool Output::to_terminal() const { return isatty(descriptor_) == 1; }

@@ -26,6 +26,7 @@ class Output {
   std::string path_;
   std::string temporary_;  // "" when written in place
   int descriptor_ = 1;
+  int remembered_ = -1;  // place among the files that an interrupt removes
 };
 
 // Ctrl-C and termination: removes the temporary file of the open Output, says so and ends with status 130.

@@ -47,8 +47,8 @@ function head() {
 
 // One bar for each scenario that the result compares, or the one step.
 function breakdown() {
-  const compared = compared_scenarios().filter((s) => at(s, 'step.breakdown_s'));
-  const rows = compared.length > 0 ? compared.map((s) => ({label: s.name, b: s.step.breakdown_s, time: s.step.time_s}))
+  const compared = compared_steps();
+  const rows = compared.length > 0 ? compared
     : step.breakdown_s ? [{label: 'step', b: step.breakdown_s, time: step.time_s}] : [];
   if (rows.length === 0) return;
   const section = card('breakdown', 'Where the time of a step goes', 'Exclusive parts on the rank that ends last; they sum to the step.', rows.length > 1);
@@ -181,43 +181,69 @@ function failures() {
   table(section, 'Table', ['name', 'events', 'interruptions', 'lost_s'].map((name) => ({name, text: name === 'name', value: (r) => r[name]})), rows);
 }
 
-// What a cause costs is its share of wall time; parts that the result itself names go before that.
+// Dollars by where the GPU-hours go, and what is paid besides; energy by what draws it, where the result tells; else by
+// the ledger's shares. Carbon follows the energy.
 function money() {
-  const totals = [['usd', 'dollars', dollars], ['energy_mwh', 'energy', (x) => digits(x) + ' MWh'], ['co2e_t', 'CO2e', (x) => digits(x) + ' t']].filter((t) => known(cost[t[0]]));
-  if (totals.length === 0) return;
-  const section = card('cost', 'Dollars, energy and carbon by cause', run.ledger ? 'What each part of the ledger takes of the run.' : '', true);
-  const grid = section.append('div');
-  const rows = [];
-  totals.forEach(([key, name, say]) => {
-    const own = cost.by_cause && cost.by_cause.map && cost.by_cause.filter((c) => known(c[key])).map((c) => [c.cause || c.name, c[key]]);
-    const parts = own && own.length > 0 ? own : run.ledger ? Object.keys(run.ledger).filter((k) => run.ledger[k] > 0).map((k) => [k, run.ledger[k] * cost[key]]) : [['all', cost[key]]];
-    if (key === 'usd' && known(cost.spare_usd) && cost.spare_usd > 0 && !(own && own.length > 0)) parts.push(['spares', cost.spare_usd]);
-    grid.append('p').text(`${name}: ${say(cost[key])}`);
-    bars(grid, name + ' by cause', parts.map(([k, v]) => ({label: words(k), value: v, text: say(v), color: LEDGER[k], told: `${words(k)}: ${say(v)}, ${percent(v / cost[key])}`})));
-    parts.forEach(([k, v]) => rows.push({what: key, cause: words(k), value: v}));
+  const section_of = () => card('cost', 'Dollars, energy and carbon by cause', run.ledger ? 'What each part of the run takes.' : '', true);
+  const entries = (table) => Object.keys(table || {}).filter((k) => known(table[k]) && table[k] > 0);
+  const by_ledger = (total) => (run.ledger ? entries(run.ledger).map((k) => [k, run.ledger[k] * total]) : [['all', total]]);
+  const charts = [];
+  if (known(cost.usd)) {
+    const hours = entries(cost.hours), whole = d3.sum(hours, (k) => cost.hours[k]);
+    const parts = whole > 0 ? hours.map((k) => [k, cost.usd * cost.hours[k] / whole]) : by_ledger(cost.usd);
+    [['spares', cost.spare_usd], ['storage', cost.storage_usd], ['egress', cost.egress_usd]].forEach((p) => { if (p[1] > 0) parts.push(p); });
+    charts.push(['dollars', known(cost.total_usd) ? cost.total_usd : cost.usd, dollars, parts]);
+  }
+  if (known(cost.energy_mwh)) {
+    const draws = entries(cost.energy).filter((k) => /_mwh$/.test(k)).map((k) => [k.replace(/_mwh$/, ''), cost.energy[k]]);
+    const parts = draws.length > 0 ? draws : by_ledger(cost.energy_mwh);
+    charts.push(['energy', cost.energy_mwh, (x) => digits(x) + ' MWh', parts]);
+    if (known(cost.co2e_t) && cost.energy_mwh > 0)
+      charts.push(['CO2e', cost.co2e_t, (x) => digits(x) + ' t', parts.map(([k, v]) => [k, v * cost.co2e_t / cost.energy_mwh])]);
+  }
+  if (charts.length === 0) return;
+  const section = section_of(), grid = section.append('div'), rows = [];
+  charts.forEach(([name, total, say, parts]) => {
+    grid.append('p').text(`${name}: ${say(total)}`);
+    bars(grid, name + ' by cause', parts.map(([k, v]) => ({label: words(k), value: v, text: say(v), color: LEDGER[k.replace(/^useful_.*/, 'useful')],
+      told: `${words(k)}: ${say(v)}, ${percent(v / total)}`})));
+    parts.forEach(([k, v]) => rows.push({what: name, cause: words(k), value: v}));
   });
   table(section, 'Table', [{name: 'what', text: true, value: (r) => r.what}, {name: 'cause', text: true, value: (r) => r.cause}, {name: 'value', value: (r) => r.value}], rows);
 }
 
 // ---- studies ------------------------------------------------------------------------------------------------
 
-function compared_scenarios() {
-  const list = result.scenarios || result.results || result.compared || [];
-  return Array.isArray(list) ? list.filter((s) => s && typeof s === 'object').map((s, i) => Object.assign({}, s, {name: s.name || at(s, 'scenario.name') || 'scenario ' + (i + 1)})) : [];
+// The steps of compared scenarios, where the result has their parts.
+function compared_steps() {
+  const parts = result.breakdowns_s || [], names = result.scenarios || [];
+  return parts.map((b, i) => ({label: String(names[i] || 'scenario ' + (i + 1)), b, time: d3.sum(Object.keys(b), (k) => b[k])}));
 }
 
+const FORMATS = [[/mfu|hfu|fraction|goodput/, percent], [/time_s$/, seconds], [/gib$/, gib], [/usd$/, dollars]];
+const format_of = (key) => (FORMATS.find((f) => f[0].test(key)) || [0, digits])[1];
+
 function comparison() {
-  const list = compared_scenarios();
-  const measures = [['step.time_s', 'step', seconds], ['step.mfu', 'MFU', percent], ['step.memory.peak_gib', 'peak memory', gib], ['run.days.mean', 'days', digits],
-    ['run.goodput.mean', 'goodput', percent], ['cost.usd', 'cost', dollars], ['cost.energy_mwh', 'energy, MWh', digits], ['cost.co2e_t', 'CO2e, t', digits]];
-  if (list.length > 0) {
-    const section = card('comparison', 'Scenarios side by side', '', true);
-    measures.filter((m) => list.some((s) => known(at(s, m[0])))).forEach(([path, name, say]) => {
-      section.append('p').text(name);
-      bars(section, name, list.filter((s) => known(at(s, path))).map((s, i) => ({label: s.name, value: at(s, path), text: say(at(s, path)), color: SERIES[i % SERIES.length]})));
+  const names = result.scenarios || [], outputs = (result.outputs || []).filter((o) => (o.values || []).some(known));
+  if (outputs.length > 0) {
+    const section = card('comparison', 'Scenarios side by side', names.join(', '), true);
+    outputs.filter((o) => /^(step.time_s|step.mfu|step.memory.peak_gib|run.days.mean|run.goodput.mean|cost.usd|cost.energy_mwh|cost.co2e_t)$/.test(o.key)).forEach((o) => {
+      section.append('p').text(words(o.key));
+      bars(section, words(o.key), names.map((name, i) => ({label: String(name), value: o.values[i], text: format_of(o.key)(o.values[i]), color: SERIES[i % SERIES.length]})).filter((r) => known(r.value)));
     });
-    table(section, 'Table', [{name: 'scenario', text: true, value: (s) => s.name}].concat(measures.map((m) => ({name: m[0], value: (s) => at(s, m[0])}))), list);
+    table(section, 'Results', [{name: 'result', text: true, value: (o) => o.key}].concat(names.map((name, i) => ({name: String(name), value: (o) => o.values[i]}))), outputs);
+    table(section, 'Inputs that differ', [{name: 'input', text: true, value: (o) => o.key}].concat(names.map((name, i) => ({name: String(name), text: true, value: (o) => JSON.stringify(o.values[i])}))), result.inputs || []);
   }
+  [['step_difference_s', 'step', seconds], ['days_difference', 'days', (x) => digits(x) + ' days']].forEach(([key, what, say]) => {
+    (result[key] || []).forEach((difference, i) => {
+      const terms = Object.keys(difference.terms || {}).filter((k) => Math.abs(difference.terms[k]) > 1e-12);
+      if (terms.length === 0) return;
+      const signed = (x) => (x > 0 ? '+' : '') + say(x);
+      const section = card(`difference-${what}-${i + 1}`, `Why the ${what === 'step' ? 'step' : 'run'} differs: ${names[i + 1]}`, `Against ${names[0]}: ${signed(difference.total)}, term by term.`);
+      bars(section, `Difference of ${names[i + 1]}`, terms.sort((a, b) => Math.abs(difference.terms[b]) - Math.abs(difference.terms[a])).slice(0, 12)
+        .map((k) => ({label: words(k.replace(/^step\./, '')), value: difference.terms[k], text: signed(difference.terms[k]), color: difference.terms[k] > 0 ? OKABE.red : OKABE.green})));
+    });
+  });
   const runs = at(result, 'comparison.alternatives') || [];
   if (runs.length === 0) return;
   const section = card('alternatives', 'Compared on the same failures', `Runs that differ in ${result.comparison.key}.`, true);
@@ -234,9 +260,11 @@ function comparison() {
 
 const layout_name = (l) => ['tensor', 'context', 'pipeline', 'data', 'expert'].filter((k) => known(l[k]) && (l[k] > 1 || k === 'tensor' || k === 'pipeline')).map((k) => `${k} ${l[k]}`).join(', ');
 
+const number_in = (text, pattern) => { const found = pattern.exec(String(text)); return found ? Number(found[1]) : undefined; };
+
 // Tensor by pipeline ranks: colour is the best MFU, grey does not fit, hatched is not divisible or was not tried.
 function heatmap() {
-  const all = result.layouts || [], refused = (result.grid || result.rejected || []).map((r) => Object.assign({}, at(r, 'example.layout') || (typeof r.example === 'object' ? r.example : {}), r));
+  const all = (result.layouts || []).concat(result.pareto || []), refused = (result.rejected || []).map((r) => ({reason: r.reason, tensor: number_in(r.example, /tensor (\d+)/), pipeline: number_in(r.example, /pipeline (\d+)/)}));
   const layouts = all.filter((l) => known(l.mfu));
   if (layouts.length === 0) return;
   const section = card('heatmap', 'Layouts: tensor by pipeline', 'Best MFU of each pair; grey does not fit, hatched is not divisible or was not simulated.');
@@ -247,7 +275,7 @@ function heatmap() {
     const key = l.tensor + '/' + l.pipeline;
     if (!best.has(key) || best.get(key).mfu < l.mfu) best.set(key, l);
   });
-  const full = new Set(refused.filter((r) => /fit|memory/i.test(r.reason || r.state || '')).map((r) => r.tensor + '/' + r.pipeline));
+  const full = new Set(refused.filter((r) => /fit|memory/i.test(r.reason || '')).map((r) => r.tensor + '/' + r.pipeline));
   const color = d3.scaleSequential(d3.interpolateViridis).domain([d3.min(layouts, (l) => l.mfu) * 0.95, d3.max(layouts, (l) => l.mfu)]);
   chart(section, 'Layout heatmap', (svg, width) => {
     const left = 70, cell = Math.min(64, (width - left - 4) / tensors.length), tall = Math.min(cell, 40), height = 34 + pipelines.length * tall;
@@ -281,33 +309,53 @@ function pareto() {
   table(section, 'Table', keys.map((name) => ({name, text: typeof layouts[0][name] !== 'number', value: (l) => l[name]})), layouts);
 }
 
+// An elasticity times how well its constant is known, or the study's usual change of an input.
 function tornado() {
-  const part = result.sensitivity || studies.sensitivity || {}, rows = Array.isArray(part) ? part : part.rows || part.inputs || [];
-  const ends = rows.map((r) => {
-    const low = [r.low, r.at_low, r.low_value, at(r, 'low.value'), r.days_low, r.step_low_s].find(known), high = [r.high, r.at_high, r.high_value, at(r, 'high.value'), r.days_high, r.step_high_s].find(known);
-    return {label: words(r.name || r.input || r.key || r.constant || ''), low, high};
-  }).filter((r) => known(r.low) && known(r.high)).sort((a, b) => Math.abs(b.high - b.low) - Math.abs(a.high - a.low));
-  if (ends.length === 0) return;
-  const base = [part.base, part.base_value, at(part, 'base.value')].find(known), measure = part.measure || part.output || part.metric || 'result';
-  const section = card('tornado', 'What the answer hangs on', `Each input at its low and its high end, the others as they are: ${words(measure)}.`);
-  bars(section, 'Tornado of sensitivities', ends.map((r) => ({label: r.label, low: r.low - (base || 0), high: r.high - (base || 0), value: r.high - r.low, color: r.high >= r.low ? OKABE.orange : OKABE.blue,
-    text: `${digits(r.low)} to ${digits(r.high)}`})));
+  const part = result.sensitivity || studies.sensitivity || {}, change = known(part.change) ? part.change : 0.1;
+  const key = (part.rows || []).some((r) => known(r.days) && r.days !== 0) ? 'days' : 'step';
+  const rows = (part.rows || []).filter((r) => known(r[key]) && r[key] !== 0).map((r) => ({label: words(r.name), by: known(r.sd) ? r.sd : change, effect: r[key]}));
+  if (rows.length === 0) return;
+  const signed = (x) => (x > 0 ? '+' : '') + percent(x);
+  const section = card('tornado', 'What the answer hangs on', `How much ${key === 'days' ? 'the days' : 'the step'} change when one input does: by its own uncertainty where it was fitted, else by ${percent(change)}.`);
+  bars(section, 'Tornado of sensitivities', rows.sort((a, b) => Math.abs(b.effect * b.by) - Math.abs(a.effect * a.by)).slice(0, 16).map((r) => ({label: r.label, low: -Math.abs(r.effect * r.by), high: Math.abs(r.effect * r.by),
+    value: r.effect * r.by, color: r.effect > 0 ? OKABE.orange : OKABE.blue, text: '+- ' + percent(Math.abs(r.effect * r.by)), told: `${r.label} ${signed(r.by)}: ${signed(r.effect * r.by)} of the ${key}\nelasticity ${digits(r.effect)}`})));
+  table(section, 'Table', ['name', 'kind', 'step', 'days', 'usd', 'sd'].map((name) => ({name, text: name === 'name' || name === 'kind', value: (r) => r[name]})), part.rows);
 }
 
 function advice() {
   const rows = (result.rows || []).filter((r) => r.lever);
   if (rows.length === 0) return;
-  const before = [at(result, 'base.days'), at(run, 'days.mean')].find(known);
-  const section = card('advice', 'What would help', 'Each what-if simulated again.', true);
-  const say = (r) => `${r.lever}\n${(r.set || []).join(' ')}\nsaves ${digits(r.days_saved)} days, ${dollars(r.usd_saved)}, ${digits(r.co2e_t_saved)} t CO2e`;
-  if (known(before))
-    bars(section, 'Before and after', [{label: 'now', value: before, text: digits(before) + ' days', color: OKABE.grey}].concat(rows.filter((r) => known(r.days_saved)).map((r) => ({label: r.lever, value: before - r.days_saved,
-      text: digits(before - r.days_saved) + ' days', told: say(r), color: OKABE.blue}))));
-  else
-    bars(section, 'Days saved', rows.filter((r) => known(r.days_saved)).map((r) => ({label: r.lever, value: r.days_saved, text: digits(r.days_saved) + ' days', told: say(r)})));
+  const section = card('advice', 'What would help', 'Each what-if simulated again: before in grey, after in colour.', true);
+  const set = (r) => (r.set || []).join(' ');
+  const measures = [['days', 'days_saved', (x) => digits(x) + ' days', OKABE.blue], ['total_usd', 'usd_saved', dollars, OKABE.orange], ['co2e_t', 'co2e_t_saved', (x) => digits(x) + ' t CO2e', OKABE.green]];
+  const combined = result.combined && known(result.combined.days_saved) ? [Object.assign({lever: 'all together'}, result.combined)] : [];
+  measures.forEach(([key, saved, say, color]) => {
+    const before = [at(result, 'base.' + key), key === 'days' ? at(run, 'days.mean') : undefined].find(known);
+    const shown_rows = rows.concat(combined).filter((r) => known(r[saved]));
+    if (shown_rows.length === 0) return;
+    const told = (r) => `${r.lever}\n${r.finding || ''}\n${set(r)}\nsaves ${digits(r.days_saved)} days, ${dollars(r.usd_saved)}, ${digits(r.co2e_t_saved)} t CO2e`;
+    if (known(before))
+      bars(section, `Before and after: ${words(key)}`, [{label: 'now', value: before, text: say(before), color: OKABE.grey}].concat(shown_rows.map((r) => ({label: words(r.lever), value: before - r[saved], text: say(before - r[saved]), told: told(r), color}))));
+    else
+      bars(section, `Saved: ${words(key)}`, shown_rows.map((r) => ({label: words(r.lever), value: r[saved], text: say(r[saved]), told: told(r), color})));
+  });
   table(section, 'Table', [{name: 'lever', text: true, value: (r) => r.lever}, {name: 'severity', text: true, value: (r) => r.severity}, {name: 'where', text: true, value: (r) => r.where},
-    {name: 'days_saved', value: (r) => r.days_saved}, {name: 'usd_saved', value: (r) => r.usd_saved}, {name: 'co2e_t_saved', value: (r) => r.co2e_t_saved},
-    {name: 'set', text: true, value: (r) => (r.set || []).join(' ')}], rows);
+    {name: 'finding', text: true, value: (r) => r.finding}, {name: 'days_saved', value: (r) => r.days_saved}, {name: 'usd_saved', value: (r) => r.usd_saved}, {name: 'co2e_t_saved', value: (r) => r.co2e_t_saved},
+    {name: 'set', text: true, value: set}], rows);
+}
+
+// A sweep: its value by the two keys of its pivot, or by the one key that changes.
+function sweep() {
+  const rows = (result.rows || []).filter((r) => known(r.index)), pivot = result.pivot;
+  if (rows.length < 2) return;
+  const keys = Object.keys(rows[0]).filter((k) => k !== 'index' && k !== 'error'), values = keys.filter((k) => rows.some((r) => known(r[k])) && /^(step|run|cost)\./.test(k));
+  const value = pivot ? pivot.value : values[0];
+  if (!value) return;
+  const inputs = keys.filter((k) => !values.includes(k));
+  const section = card('sweep', 'Sweep', `${words(value)} at each point.`, true);
+  const name = (r) => inputs.map((k) => `${k} ${r[k]}`).join(', ');
+  bars(section, 'Sweep: ' + value, rows.filter((r) => known(r[value])).slice(0, 60).map((r) => ({label: name(r), value: r[value], text: format_of(value)(r[value])})));
+  table(section, 'Table', ['index'].concat(keys, ['error']).map((k) => ({name: k, text: !values.includes(k), value: (r) => r[k]})), rows);
 }
 
 // ---- what it rests on ---------------------------------------------------------------------------------------
@@ -336,7 +384,7 @@ function page() {
   if (result.timeline) gantt(result.timeline);
   [breakdown, memory].forEach((draw) => draw());
   if (result.timeline) memory_over_time(result.timeline, at(step, 'memory.capacity_gib'));
-  [communication, critical_path, by_batch, scaling, ledger, fan, checkpoints, spares, failures, money, comparison, heatmap, pareto, tornado, advice, grounds].forEach((draw) => draw());
+  [communication, critical_path, by_batch, scaling, ledger, fan, checkpoints, spares, failures, money, comparison, heatmap, pareto, tornado, advice, sweep, grounds].forEach((draw) => draw());
   let width = window.innerWidth;
   window.addEventListener('resize', () => {
     if (window.innerWidth === width) return;
