@@ -179,6 +179,7 @@ void ReportFile::write(Answer& answer, const Invocation& invocation) {
   Progress progress("trials", true);
   const ExperimentOptions options = experiment_options(invocation, progress);
   Json shown = *answer.document;
+  shown.erase("trace");  // a report does not depend on where a trace went
   if (shown.contains("studies")) shown["studies"].erase("log");
   if (part_of(shown, "step.memory.stages").is_array()) {
     const Scenario scenario = scenario_of(shown, invocation.library);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 namespace runcast {
@@ -12,6 +13,18 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::int64_t us(Time t) { return t.ns / 1000; }
+
+// A slice's "AG tensor ..." is an AllGather.
+std::string full_name(const std::string& letters) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kNames = {{{"AG", "AllGather"},
+                                                                                    {"RS", "ReduceScatter"},
+                                                                                    {"AR", "AllReduce"},
+                                                                                    {"A2A", "AllToAll"},
+                                                                                    {"BC", "Broadcast"}}};
+  for (const auto& [brief, full] : kNames)
+    if (brief == letters) return std::string(full);
+  return "SendRecv";
+}
 
 // The name that HTA sorts kernels by: communication begins with "nccl" [hta/utils/utils.py, get_kernel_type].
 std::string kernel_name(const TimelineSlice& s) {
@@ -24,7 +37,7 @@ std::string kernel_name(const TimelineSlice& s) {
     case SliceKind::reduce:
       return s.name.starts_with("RS") ? "ncclDevKernel_ReduceScatter" : "ncclDevKernel_AllReduce";
     case SliceKind::collective:
-      return "ncclDevKernel_" + s.name.substr(0, s.name.find(' '));
+      return "ncclDevKernel_" + full_name(s.name.substr(0, s.name.find(' ')));
     default:
       return s.name;
   }

@@ -191,7 +191,7 @@ function stacked(section, label, rows, keys, colors, options = {}) {
         (p) => `${p.row.label}\n${words(p.key)}: ${say(p.value)} (${percent(p.value / total(p.row))})\nall: ${say(total(p.row))}`);
       g.append('text').attr('x', x(Math.max(sum, options.limit ? options.limit.value : 0)) + 5).attr('y', step * 0.7).text(r.text || say(total(r)));
     });
-    axis(svg, x, top + rows.length * step, options.tick || short, width);
+    axis(svg, x, top + rows.length * step, options.tick || short);
     if (options.limit) {
       const at_limit = x(options.limit.value);
       svg.append('line').attr('class', 'rule').attr('x1', at_limit).attr('x2', at_limit).attr('y1', 12).attr('y2', height - 24);
@@ -202,8 +202,8 @@ function stacked(section, label, rows, keys, colors, options = {}) {
   legend(section, keys.map((key) => ({name: words(key), color: colors(key)})));
 }
 
-function axis(svg, x, y, format, width) {
-  const ticks = Math.max(2, Math.min(8, Math.floor(width / 90)));
+function axis(svg, x, y, format) {
+  const room = x.range()[1] - x.range()[0], ticks = Math.max(2, Math.min(8, Math.floor(room / 85)));
   svg.append('g').attr('class', 'axis').attr('transform', `translate(0,${y})`)
     .call(d3.axisBottom(x).ticks(ticks).tickFormat((v) => format(v)).tickSizeOuter(0));
 }
