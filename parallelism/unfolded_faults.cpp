@@ -23,14 +23,15 @@ struct KindName {
   std::string_view key;
   Kind kind;
 };
-constexpr std::array<KindName, 8> kKinds = {{{"rank", Kind::rank},
+constexpr std::array<KindName, 9> kKinds = {{{"rank", Kind::rank},
                                              {"stage", Kind::stage},
                                              {"node", Kind::node},
                                              {"rack", Kind::rack},
                                              {"share", Kind::share},
                                              {"spread", Kind::spread},
                                              {"jitter", Kind::jitter},
-                                             {"link", Kind::link}}};
+                                             {"link", Kind::link},
+                                             {"switch", Kind::hot_switch}}};
 
 double bounded(Section& s, std::string_view key, double least, double most, double fallback) {
   const double value = s.number(key, fallback);
@@ -49,7 +50,7 @@ Fault read_fault(Section s) {
     found = &name;
   }
   if (found == nullptr) {
-    s.fail("a fault names its place: rank, stage, node, rack, share, spread, jitter or link");
+    s.fail("a fault names its place: rank, stage, node, rack, share, spread, jitter, link or switch");
     return fault;
   }
   fault.kind = found->kind;
@@ -61,6 +62,13 @@ Fault read_fault(Section s) {
     case Kind::link:
       fault.link = s.text("link");
       fault.capacity = bounded(s, "capacity", 0, 1, 0.5);
+      return fault;
+    case Kind::hot_switch:
+      fault.link = s.text("switch");
+      fault.capacity = bounded(s, "capacity", 0, 1, 1);
+      fault.latency = s.seconds("latency", Seconds(0));
+      if (s.ok() && !(fault.latency.value >= 0 && fault.latency.value <= 1))
+        s.fail("latency", "a hot switch adds at least 0 and at most 1 s to a way through it");
       return fault;
     case Kind::share:
       fault.amount = bounded(s, "share", 0, 1, 0);
@@ -140,6 +148,7 @@ void apply(const Fault& fault, std::size_t item, const Layout& layout, const Pla
       conditions.jitter = std::hypot(conditions.jitter, fault.amount);  // independent noises add in squares
       return;
     case Kind::link:
+    case Kind::hot_switch:
       return;
   }
 }
@@ -158,6 +167,46 @@ void touch(const Fabric& fabric, const Link& link, std::vector<char>& touched) {
   if (from < 0 && to < 0) std::ranges::fill(touched, char{1});
   for (const int node : {from, to})
     if (node >= 0) touched[static_cast<std::size_t>(node)] = 1;
+}
+
+void degrade_link(const Fault& fault, Fabric& fabric, std::vector<char>& touched) {
+  const LinkId link = fabric.find_link(fault.link);
+  if (link.value < 0) {
+    std::vector<std::string> near;
+    for (const LinkId one : fabric.links_from(fabric.vertex_of(GpuId(0))))
+      near.push_back(fabric.link(one).name);
+    throw ConfigError(fmt::format("cluster.faults: no link is named '{}' here; links of the first GPU: {}",
+                                  fault.link, fmt::join(near, ", ")));
+  }
+  fabric.set_health(link, fabric.link(link).health * fault.capacity);
+  touch(fabric, fabric.link(link), touched);
+}
+
+bool is_switch(const Fabric& fabric, VertexId vertex) {
+  return fabric.kind(vertex) == VertexKind::scale_up_switch ||
+         fabric.kind(vertex) == VertexKind::network_switch;
+}
+
+void heat_switch(const Fault& fault, Fabric& fabric, std::vector<char>& touched) {
+  const VertexId vertex = fabric.find_vertex(fault.link);
+  if (vertex.value < 0 || !is_switch(fabric, vertex)) {
+    std::vector<std::string> some;
+    for (int v = 0; v < fabric.vertices() && some.size() < 6; ++v) {
+      const VertexId other(v);
+      const auto alike = [](std::string name) {  // the same but for its numbers
+        std::erase_if(name, [](char c) { return c >= '0' && c <= '9'; });
+        return name;
+      };
+      if (!is_switch(fabric, other)) continue;
+      const std::string name(fabric.vertex_name(other));
+      if (some.empty() || alike(some.back()) != alike(name)) some.push_back(name);
+    }
+    throw ConfigError(fmt::format("cluster.faults: no switch is named '{}' here; there are {}, ...",
+                                  fault.link, fmt::join(some, ", ")));
+  }
+  fabric.set_switch(vertex, fault.capacity, fault.latency);
+  // A network's switch is on the ways of many: those whose routes may change are found by looking.
+  for (const LinkId link : fabric.links_from(vertex)) touch(fabric, fabric.link(link), touched);
 }
 
 bool all_nominal(const std::vector<double>& factors) {
@@ -189,23 +238,17 @@ RankConditions rank_conditions(const std::vector<Fault>& faults, const Layout& l
 }
 
 bool names_links(const std::vector<Fault>& faults) {
-  return std::ranges::any_of(faults, [](const Fault& fault) { return fault.kind == Kind::link; });
+  return std::ranges::any_of(
+      faults, [](const Fault& fault) { return fault.kind == Kind::link || fault.kind == Kind::hot_switch; });
 }
 
 std::vector<char> degrade_links(const std::vector<Fault>& faults, Fabric& fabric) {
   std::vector<char> touched(static_cast<std::size_t>(fabric.nodes()), 0);
   for (const Fault& fault : faults) {
-    if (fault.kind != Kind::link) continue;
-    const LinkId link = fabric.find_link(fault.link);
-    if (link.value < 0) {
-      std::vector<std::string> near;
-      for (const LinkId one : fabric.links_from(fabric.vertex_of(GpuId(0))))
-        near.push_back(fabric.link(one).name);
-      throw ConfigError(fmt::format("cluster.faults: no link is named '{}' here; links of the first GPU: {}",
-                                    fault.link, fmt::join(near, ", ")));
-    }
-    fabric.set_health(link, fault.capacity);
-    touch(fabric, fabric.link(link), touched);
+    if (fault.kind == Kind::link)
+      degrade_link(fault, fabric, touched);
+    else if (fault.kind == Kind::hot_switch)
+      heat_switch(fault, fabric, touched);
   }
   return touched;
 }

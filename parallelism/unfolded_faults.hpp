@@ -8,6 +8,8 @@
 //   {spread: 0.02}                            every GPU has a speed of its own: lognormal, mean 1, this deviation
 //   {jitter: 0.05}                            noise of the kernels between two collectives, drawn anew each time
 //   {link: node3.gpu1-node3.nvswitch, capacity: 0.5}  a degraded cable, both directions; 0: failed
+//   {switch: leaf3, capacity: 0.5, latency: 20 us}    a hot switch: its cables carry half, its queues add to each way
+//                                             through it; capacity 0: failed
 // Draws are addressed by the seed and the rank. Leaves out: faults that begin or end within a step.
 #pragma once
 
@@ -24,15 +26,16 @@
 namespace runcast {
 
 struct Fault {
-  enum class Kind { rank, stage, node, rack, share, spread, jitter, link };
+  enum class Kind { rank, stage, node, rack, share, spread, jitter, link, hot_switch };
   Kind kind = Kind::rank;
   std::int64_t place = 0;                // rank, stage, node or rack
   std::int64_t replica = 0, tensor = 0;  // stage
   std::int64_t rack_nodes = 2;           // 16 GPUs a rack on two servers [LLaMA 3, sec. 3.3.1]
   double amount = 0;                     // share, spread, jitter
   double slowdown = 1, host_slowdown = 1;
-  std::string link;
+  std::string link;  // or switch
   double capacity = 1;
+  Seconds latency{};  // hot_switch
 };
 
 // Reads the list `faults` of the section; places are checked against the cluster when they are resolved.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "parallelism/kind_traffic.hpp"
 #include "scenarios/prediction.hpp"
 #include "scenarios/run_experiment.hpp"
 #include "scenarios/unfolded_document.hpp"
@@ -146,16 +147,24 @@ StepInput input_of(const Scenario& s, const Network& network, bool attribute_tra
   return in;
 }
 
+// The scenario's network. With flows, its kinds of groups contend as busy as they are in a step without that.
+Network network_of(const Scenario& s, const Fabric& fabric, std::uint64_t seed) {
+  Network network(fabric, s.place(seed), s.network);
+  if (s.network != Fidelity::flow) return network;
+  const StepResult alone = simulate_step(input_of(s, network, false));
+  return Network(fabric, s.place(seed), s.network, kind_traffic(network, s.layout, alone));
+}
+
 // Calls `use` with the network and with what the faults make of the ranks.
 template <class Use>
 auto on_all_ranks(const Scenario& s, std::uint64_t seed, Use use) {
   const Fabric fabric(s.node, s.nodes, s.fabric);
-  const Network network(fabric, s.place(seed), s.network);
+  const Network network = network_of(s, fabric, seed);
   RankConditions conditions = rank_conditions(s.faults, s.layout, network.placement(), fabric, seed);
   Fabric broken(s.node, s.nodes, s.fabric);
   const bool degraded = names_links(s.faults);
   if (degraded) conditions.touched = degrade_links(s.faults, broken);
-  const Network slower(broken, s.place(seed), s.network);
+  const Network slower(broken, s.place(seed), s.network, network.beside());
   if (degraded) conditions.degraded = &slower;
   return use(network, conditions);
 }
@@ -171,7 +180,7 @@ UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_tr
 StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfers) {
   if (!s.faults.empty()) return unfolded(s, seed, attribute_transfers, false).step;
   const Fabric fabric(s.node, s.nodes, s.fabric);
-  const Network network(fabric, s.place(seed), s.network);
+  const Network network = network_of(s, fabric, seed);
   return simulate_step(input_of(s, network, attribute_transfers));
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "parallelism/kind_traffic.hpp"
 #include "parallelism/stage_cost.hpp"
 #include "topology/bisection.hpp"
 #include "topology/collective_flows.hpp"
@@ -126,9 +127,25 @@ Placement beside(const Fabric& fabric, const std::vector<const Placement*>& plac
   return placement;
 }
 
+// Each other kind of group that meets these in the network: how busy, and how much slower these are while it sends.
+Json beside_json(const Paths& paths, const std::vector<std::vector<GpuId>>& groups, double rate,
+                 const std::vector<KindTraffic>& kinds) {
+  Json list = Json::array();
+  for (const KindTraffic& other : kinds) {
+    if (other.groups.front() == groups.front()) continue;
+    const std::array others{OtherGroups{other.collective, other.groups}};
+    const LockstepRates both = lockstep_rates(paths, Collective::all_gather, groups, others);
+    list.push_back({{"group", other.kind},
+                    {"busy", other.busy},
+                    {"slowdown", rate / both.slowest.value},
+                    {"busiest_link", both.busiest_link}});
+  }
+  return list;
+}
+
 // The rings of one group kind and those of the neighbours' data-parallel groups at once, as flows.
 Json flows_json(const Network& network, const Paths& paths, const NamedGroup& group,
-                const std::vector<std::vector<GpuId>>& neighbours) {
+                const std::vector<std::vector<GpuId>>& neighbours, const std::vector<KindTraffic>& kinds) {
   const int concurrent = std::max(1, network.placement().ranks() / static_cast<int>(group.members.size()));
   auto groups = network.concurrent_groups(group.members, concurrent);
   const LockstepRates alone = lockstep_rates(paths, Collective::all_gather, std::span(groups).first(1));
@@ -138,7 +155,8 @@ Json flows_json(const Network& network, const Paths& paths, const NamedGroup& gr
                 {"spread", together.fastest.value / together.slowest.value},
                 {"busiest_link", together.busiest_link},
                 {"crossings", together.crossings},
-                {"full_links", together.full_links}};
+                {"full_links", together.full_links},
+                {"beside", beside_json(paths, groups, together.slowest.value, kinds)}};
   if (neighbours.empty()) return flows;
   groups.insert(groups.end(), neighbours.begin(), neighbours.end());
   flows["slowdown_with_neighbours"] =
@@ -148,7 +166,8 @@ Json flows_json(const Network& network, const Paths& paths, const NamedGroup& gr
 
 Json collective_json(const Network& network, const Paths& paths, const CommunicationTotal& total,
                      const NamedGroup& group, Collective kind, Seconds launch,
-                     const std::vector<std::vector<GpuId>>& neighbours) {
+                     const std::vector<std::vector<GpuId>>& neighbours,
+                     const std::vector<KindTraffic>& kinds) {
   const GroupLinks& links = *group.links;
   const Bytes size = total.bytes_per_rank / std::max(1.0, total.count);
   const CollectiveCost cost = network.collective(kind, size, links, launch);
@@ -170,7 +189,7 @@ Json collective_json(const Network& network, const Paths& paths, const Communica
   const Seconds cut = cut_bound(kind, network.fabric(), gpus, size);
   INVARIANT(cost.time >= cut);
   json["cut_bound_s"] = cut.value;
-  if (links.domains > 1) json["flows"] = flows_json(network, paths, group, neighbours);
+  if (links.domains > 1) json["flows"] = flows_json(network, paths, group, neighbours, kinds);
   return json;
 }
 
@@ -197,7 +216,11 @@ nlohmann::ordered_json network_document(Document document, const Library& librar
   const Scenario s = read_scenario(document, library);
   Fabric fabric(s.node, s.nodes, s.fabric);
   if (names_links(s.faults)) degrade_links(s.faults, fabric);
-  const Network network(fabric, s.place(options.seed), s.network);
+  const StepResult step = step_of(s, options.seed, false);
+  const Network alone(fabric, s.place(options.seed), s.network);
+  const std::vector<KindTraffic> kinds = kind_traffic(alone, s.layout, step);
+  const Network network(fabric, s.place(options.seed), s.network,
+                        s.network == Fidelity::flow ? kinds : std::vector<KindTraffic>{});
   const Paths paths(fabric);
   std::vector<Placement> others;
   std::vector<std::vector<GpuId>> neighbours;
@@ -213,14 +236,14 @@ nlohmann::ordered_json network_document(Document document, const Library& librar
   const GroupTable table = GroupTable::of(network, s.layout, s.training.sharding);
   const std::vector<NamedGroup> groups = groups_of(s.layout, table);
   Json collectives = Json::array();
-  for (const CommunicationTotal& total : step_of(s, options.seed, false).communication) {
+  for (const CommunicationTotal& total : step.communication) {
     const auto kind = collective_named(total.collective);
     const auto group = std::find_if(groups.begin(), groups.end(),
                                     [&](const NamedGroup& g) { return g.name == total.group; });
     if (!kind || group == groups.end() || group->links->ranks < 2 || total.bytes_per_rank.value <= 0)
       continue;
-    collectives.push_back(
-        collective_json(network, paths, total, *group, *kind, s.software.collective_launch, neighbours));
+    collectives.push_back(collective_json(network, paths, total, *group, *kind, s.software.collective_launch,
+                                          neighbours, kinds));
   }
   Json json = {{"schema_version", 1}, {"scenario", document.resolved()}};
   json["network"] = {{"fabric", s.fabric.name},

@@ -40,25 +40,70 @@ constexpr std::array kExplanations = {
                 "The pipeline papers' fraction (Narayanan et al. 2021, section 2.2): (p-1)/m for GPipe and "
                 "1F1B, (p-1)/(m*v) for\n"
                 "v interleaved chunks. Always larger than bubble_fraction: f/(1-f)."},
-    Explanation{"unfolded", "step", "step.unfolded", "",
-                "Every rank of the job on its own clock, with its own slowdown and links: `step --unfolded`, or "
-                "any scenario\n"
-                "with cluster.faults. With equal ranks it is the folded step to the nanosecond. Items of the "
-                "list cluster.faults:\n"
-                "  {rank: 17, slowdown: 1.1}  {stage: 15, replica: 0, tensor: 0, slowdown: 1.1}  a slow GPU\n"
-                "  {node: 3, slowdown: 1.1, host_slowdown: 1.5}  {rack: 2, rack_nodes: 2, slowdown: 1.08}\n"
-                "  {share: 0.01, slowdown: 1.1}  {spread: 0.02}  {jitter: 0.05}  drawn by the seed\n"
-                "  {link: node3.gpu1-node3.nvswitch, capacity: 0.5}  a degraded cable; 0 is a failed one"},
-    Explanation{"critical_path", "step", "step.unfolded.critical_path", "sum of causes[].time_s = time_s",
-                "The chain of work without a gap that ends with the step: from the last gradients back through "
-                "reductions to\n"
-                "the replica that came last, through collectives to the slowest member, through messages to "
-                "their senders.\n"
-                "A cause's share is its part of that chain; `saved_per_second` is what the step gets shorter "
-                "when the cause\n"
-                "takes a second less on it, by simulating the step with 1 % less of the cause: below 1 where "
-                "another chain\n"
-                "is nearly as long, above 1 where less of it also shortens what is slowed beside it."},
+    Explanation{
+        "unfolded", "step", "step.unfolded", "",
+        "Every rank of the job on its own clock, with its own slowdown and links: `step --unfolded`, or "
+        "any scenario\n"
+        "with cluster.faults. With equal ranks it is the folded step to the nanosecond. Items of the "
+        "list cluster.faults:\n"
+        "  {rank: 17, slowdown: 1.1}  {stage: 15, replica: 0, tensor: 0, slowdown: 1.1}  a slow GPU\n"
+        "  {node: 3, slowdown: 1.1, host_slowdown: 1.5}  {rack: 2, rack_nodes: 2, slowdown: 1.08}\n"
+        "  {share: 0.01, slowdown: 1.1}  {spread: 0.02}  {jitter: 0.05}  drawn by the seed\n"
+        "  {link: node3.gpu1-node3.nvswitch, capacity: 0.5}  a degraded cable; 0 is a failed one\n"
+        "  {switch: leaf3, capacity: 0.5, latency: 20 us}  a hot switch; capacity 0 is a failed one"},
+    Explanation{
+        "critical_path", "step", "step.unfolded.critical_path", "sum of causes[].time_s = time_s",
+        "The chain of work without a gap that ends with the step: from the last gradients back through "
+        "reductions to\n"
+        "the replica that came last, through collectives to the slowest member, through messages to "
+        "their senders.\n"
+        "A cause's share is its part of that chain; `saved_per_second` is what the step gets shorter "
+        "when the cause\n"
+        "takes a second less on it, by simulating the step with 1 % less of the cause: below 1 where "
+        "another chain\n"
+        "is nearly as long, above 1 where less of it also shortens what is slowed beside it."},
+    Explanation{
+        "bus_bandwidth", "network", "network.collectives[].bus_bandwidth_gbs",
+        "all-reduce: S/t * 2(n-1)/n   all-gather, reduce-scatter, all-to-all: S/t * (n-1)/n   else S/t",
+        "What each link would carry if the collective of S bytes over n ranks were a ring that takes t "
+        "(nccl-tests,\n"
+        "PERFORMANCE.md): comparable with link rates whatever n is. Where switches reduce (NVLS, SHARP) "
+        "it may be more\n"
+        "than a link has."},
+    Explanation{
+        "cut_bound", "network", "network.collectives[].cut_bound_s",
+        "cut_bound_s = max over units of bytes that must leave the unit / nominal rate of its links out",
+        "No algorithm is faster. Units are scale-up domains and what is below each tier of switches (of "
+        "routers: a\n"
+        "router, a group, the first axes). Of S over n members, k of them inside: S for an all-reduce, "
+        "(n-k)/n S for a\n"
+        "gather or reduce-scatter, k (n-k)/n S for an all-to-all. `bound_s` is the algorithm's own "
+        "bandwidth term at\n"
+        "datasheet rate."},
+    Explanation{
+        "flows", "network", "network.collectives[].flows",
+        "slowdown = rate of one group's ring alone / rate of the slowest when all of its kind run",
+        "Rates are max-min fair shares over the links of the graph; a ring moves in lockstep, at the rate "
+        "of its slowest\n"
+        "edge. `busiest_link` is full, `crossings` flows share it. With `network: flow` these rates price "
+        "the step."},
+    Explanation{
+        "contention", "network", "network.collectives[].flows.beside",
+        "rate = rate of the kind alone * product over other kinds of (1 - busy * (1 - 1/slowdown))",
+        "Kinds of groups (tensor, context, pipeline messages, data, expert) that use the same NICs or "
+        "uplinks at once.\n"
+        "`slowdown` is by how much this kind is slower while all groups of the other kind send too "
+        "(max-min shares of\n"
+        "both); `busy` is the share of the step in which they do, from a step where each kind is alone. "
+        "Kinds are taken\n"
+        "to meet by chance. With `network: flow` the rate goes into the step, into messages and unfolded "
+        "ranks alike."},
+    Explanation{
+        "bisection", "network", "network.bisection",
+        "bandwidth = maximum flow from the first half of the nodes to the second",
+        "Over the links that are whole (Boykov and Kolmogorov 2004); `of_full` is its share of what the "
+        "NICs of the half\n"
+        "could send: 1 in a non-blocking fabric, 1/7 above LLaMA-3's pods."},
     Explanation{"exposed", "step", "",
                 "exposed = communication time - the part that runs while the GPU computes",
                 "Exposed communication is what lengthens the step. `time_s` of a communication row is its "
@@ -131,14 +176,17 @@ constexpr std::array kExplanations = {
                 "Hours until the first unplanned interruption, of the trials that had one."},
     Explanation{"waits", "run", "run.waits.mean", "",
                 "Recoveries in which no node was free, and how long each of them waited (mean_wait_s)."},
-    Explanation{"lost_s", "run", "", "",
-                "What one event of a cause costs: time until the job trained again, and the work done again."},
-    Explanation{"uncertain_rates", "run", "studies.uncertain_rates.days.p95", "rate ~ rate x Gamma(observed, mean 1)",
-                "The run again with rates as uncertain as the number of events that they were estimated from\n"
-                "(`observed` of a failure class): p5 and p95 of its days hold that and the luck of one run."},
-    Explanation{"difference", "run", "", "difference = value of an alternative - value of the first, trial by trial",
-                "goodput --compare: both meet the same failures, so that luck cancels. ci95_low and ci95_high hold\n"
-                "the mean of the difference."},
+    Explanation{
+        "lost_s", "run", "", "",
+        "What one event of a cause costs: time until the job trained again, and the work done again."},
+    Explanation{
+        "uncertain_rates", "run", "studies.uncertain_rates.days.p95", "rate ~ rate x Gamma(observed, mean 1)",
+        "The run again with rates as uncertain as the number of events that they were estimated from\n"
+        "(`observed` of a failure class): p5 and p95 of its days hold that and the luck of one run."},
+    Explanation{
+        "difference", "run", "", "difference = value of an alternative - value of the first, trial by trial",
+        "goodput --compare: both meet the same failures, so that luck cancels. ci95_low and ci95_high hold\n"
+        "the mean of the difference."},
     Explanation{"trials", "run", "run.trials", "",
                 "How many runs were drawn. Trial k of a seed meets the same failures under every policy."},
     Explanation{"ledger", "ledger", "run.ledger", "sum of all buckets = 1",
@@ -173,62 +221,74 @@ constexpr std::array kExplanations = {
     Explanation{"co2e_t", "cost", "cost.co2e_t", "co2e = energy * carbon intensity of the region",
                 "Tonnes of CO2 equivalent of the electricity; the making of the machines is left out."},
     // ---- the model by counting
-    Explanation{"flops_per_token", "model", "flops_per_token.exact", "training = 3 * forward; 4 * with full recomputation",
-                "FLOPs of one token by the conventions that published MFUs use:\n"
-                "  exact          matrix products, causal attention at half (Megatron-Bridge)\n"
-                "  exact_full     attention over the full square (torchtitan, older Megatron)\n"
-                "  6n             6 N, N the active parameters with embedding and head\n"
-                "  palm           6 N + 12 L a d s (Chowdhery et al. 2022, appendix B)\n"
-                "  megatron_2021  72 L h^2 (1 + s/6h + V/(12 h L)) (Narayanan et al. 2021, eq. 3, which prints 96 "
-                "for training\n"
-                "                 with full recomputation)"},
-    Explanation{"kv_cache_bytes_per_token", "model", "kv_cache_bytes_per_token",
-                "bytes = 2 * layers * kv_heads * head_dim * 2",
-                "Keys and values of one token in 16 bits; latent attention (MLA) keeps layers * (kv_lora + rope_dim) "
-                "* 2."},
-    Explanation{"roofline", "model", "roofline", "time >= max(FLOPs / peak, bytes / memory bandwidth)",
-                "The least time that the datasheet allows (Williams et al. 2009). A training step of B tokens on one "
-                "GPU moves\n"
-                "3 x weights + 2 x gradients + 2 x optimizer states + 2 B x what a token's layers keep; a decode step "
-                "the weights\n"
-                "once and the KV cache of each sequence. Kernels reach neither peak: `runcast step` simulates them."},
-    Explanation{"grade", "model", "measured.grade", "A: above 75 % of published MFUs, B: 50 %, C: 25 %, D: below",
-                "A measured throughput against the library's published steps of the same GPU and number format, all "
-                "MFUs counted\n"
-                "alike (exact FLOPs over the dense peak). H100's 1,979 TFLOP/s is with structured sparsity: MFUs of "
-                "that are half."},
+    Explanation{
+        "flops_per_token", "model", "flops_per_token.exact",
+        "training = 3 * forward; 4 * with full recomputation",
+        "FLOPs of one token by the conventions that published MFUs use:\n"
+        "  exact          matrix products, causal attention at half (Megatron-Bridge)\n"
+        "  exact_full     attention over the full square (torchtitan, older Megatron)\n"
+        "  6n             6 N, N the active parameters with embedding and head\n"
+        "  palm           6 N + 12 L a d s (Chowdhery et al. 2022, appendix B)\n"
+        "  megatron_2021  72 L h^2 (1 + s/6h + V/(12 h L)) (Narayanan et al. 2021, eq. 3, which prints 96 "
+        "for training\n"
+        "                 with full recomputation)"},
+    Explanation{
+        "kv_cache_bytes_per_token", "model", "kv_cache_bytes_per_token",
+        "bytes = 2 * layers * kv_heads * head_dim * 2",
+        "Keys and values of one token in 16 bits; latent attention (MLA) keeps layers * (kv_lora + rope_dim) "
+        "* 2."},
+    Explanation{
+        "roofline", "model", "roofline", "time >= max(FLOPs / peak, bytes / memory bandwidth)",
+        "The least time that the datasheet allows (Williams et al. 2009). A training step of B tokens on one "
+        "GPU moves\n"
+        "3 x weights + 2 x gradients + 2 x optimizer states + 2 B x what a token's layers keep; a decode "
+        "step "
+        "the weights\n"
+        "once and the KV cache of each sequence. Kernels reach neither peak: `runcast step` simulates them."},
+    Explanation{
+        "grade", "model", "measured.grade", "A: above 75 % of published MFUs, B: 50 %, C: 25 %, D: below",
+        "A measured throughput against the library's published steps of the same GPU and number format, all "
+        "MFUs counted\n"
+        "alike (exact FLOPs over the dense peak). H100's 1,979 TFLOP/s is with structured sparsity: MFUs of "
+        "that are half."},
     // ---- scaling laws
-    Explanation{"n_opt", "scaling laws", "n_opt",
-                "n_opt = G (C/6)^(beta/(alpha+beta)), G = (alpha A / beta B)^(1/(alpha+beta))",
-                "The parameters that give the lowest loss for C FLOPs of training, C = 6 N D (Hoffmann et al. "
-                "2022, eq. 4).\n"
-                "Kaplan's is a fit of its own, k C^0.73. Serving costs are not in it: who serves a model much "
-                "trains a smaller\n"
-                "one for longer."},
-    Explanation{"d_opt", "scaling laws", "d_opt", "d_opt = C / (6 n_opt)",
-                "The training tokens that belong to n_opt; about 20 to 80 a parameter by Hoffmann's fit, about "
-                "19 by Besiroglu's."},
-    Explanation{"loss", "scaling laws", "loss", "loss = E + A N^-alpha + B D^-beta",
-                "Predicted training loss in nats a token (Hoffmann et al. 2022: E 1.69, A 406.4, B 410.7, alpha "
-                "0.34, beta 0.28;\n"
-                "Besiroglu et al. 2024: 1.8172, 482.01, 2085.43, 0.3478, 0.3658). Kaplan et al. 2020: "
-                "[(8.8e13/N)^(0.076/0.095) +\n"
-                "5.4e13/D]^0.095. Each is of its paper's own data and tokenizer: compare losses within one law "
-                "only."},
-    Explanation{"mfu_6n", "scaling laws", "budget.mfu_6n", "mfu_6n = mfu * 6 N / (exact FLOPs per token)",
-                "The step's MFU if only 6 N FLOPs a token are counted, as the laws do: attention's own FLOPs buy no "
-                "tokens."},
-    Explanation{"compute_over_needed", "scaling laws", "", "compute_over_needed = 6 N D / C(loss)",
-                "How many times the compute of the optimum that reaches the same loss a model took. Much over 1 is "
-                "no mistake\n"
-                "where the model was to be small."},
-    Explanation{"batch_efficiency", "scaling laws", "batch.ramp.efficiency",
-                "efficiency = B/(B + B_crit) below the critical batch, 1 - B_crit/(2B) above",
-                "Progress of one step against the greatest that a step can make (McCandlish et al. 2018). A batch "
-                "far above the\n"
-                "critical one wastes samples (sample_efficiency = 1/(1 + B/B_crit)), one far below wastes steps. "
-                "The critical batch\n"
-                "grows as the loss falls, 2.1e8 / L^(1/0.21) tokens (Kaplan et al. 2020): hence batch ramps."},
+    Explanation{
+        "n_opt", "scaling laws", "n_opt",
+        "n_opt = G (C/6)^(beta/(alpha+beta)), G = (alpha A / beta B)^(1/(alpha+beta))",
+        "The parameters that give the lowest loss for C FLOPs of training, C = 6 N D (Hoffmann et al. "
+        "2022, eq. 4).\n"
+        "Kaplan's is a fit of its own, k C^0.73. Serving costs are not in it: who serves a model much "
+        "trains a smaller\n"
+        "one for longer."},
+    Explanation{
+        "d_opt", "scaling laws", "d_opt", "d_opt = C / (6 n_opt)",
+        "The training tokens that belong to n_opt; about 20 to 80 a parameter by Hoffmann's fit, about "
+        "19 by Besiroglu's."},
+    Explanation{
+        "loss", "scaling laws", "loss", "loss = E + A N^-alpha + B D^-beta",
+        "Predicted training loss in nats a token (Hoffmann et al. 2022: E 1.69, A 406.4, B 410.7, alpha "
+        "0.34, beta 0.28;\n"
+        "Besiroglu et al. 2024: 1.8172, 482.01, 2085.43, 0.3478, 0.3658). Kaplan et al. 2020: "
+        "[(8.8e13/N)^(0.076/0.095) +\n"
+        "5.4e13/D]^0.095. Each is of its paper's own data and tokenizer: compare losses within one law "
+        "only."},
+    Explanation{
+        "mfu_6n", "scaling laws", "budget.mfu_6n", "mfu_6n = mfu * 6 N / (exact FLOPs per token)",
+        "The step's MFU if only 6 N FLOPs a token are counted, as the laws do: attention's own FLOPs buy no "
+        "tokens."},
+    Explanation{
+        "compute_over_needed", "scaling laws", "", "compute_over_needed = 6 N D / C(loss)",
+        "How many times the compute of the optimum that reaches the same loss a model took. Much over 1 is "
+        "no mistake\n"
+        "where the model was to be small."},
+    Explanation{
+        "batch_efficiency", "scaling laws", "batch.ramp.efficiency",
+        "efficiency = B/(B + B_crit) below the critical batch, 1 - B_crit/(2B) above",
+        "Progress of one step against the greatest that a step can make (McCandlish et al. 2018). A batch "
+        "far above the\n"
+        "critical one wastes samples (sample_efficiency = 1/(1 + B/B_crit)), one far below wastes steps. "
+        "The critical batch\n"
+        "grows as the loss falls, 2.1e8 / L^(1/0.21) tokens (Kaplan et al. 2020): hence batch ramps."},
     // ---- validation
     Explanation{"error", "validation", "", "error = predicted / measured - 1",
                 "Of a step's time: above 0, the prediction is too slow."},

@@ -186,6 +186,27 @@ double crossing(Collective collective, double k, double n) {
   return 0;
 }
 
+// All edges of a group's rings, all its pairs, or the message from its first to its last, on their paths.
+std::vector<std::int32_t> lockstep_links(const Paths& paths, Collective collective,
+                                         const std::vector<GpuId>& group) {
+  std::vector<std::int32_t> links;
+  Transfers transfers;
+  if (collective == Collective::all_to_all)
+    transfers = all_pairs(group, Bytes(1)).phases.front();
+  else if (collective == Collective::send_receive)
+    transfers = {{group.front(), group.back(), Bytes(1), {}}};
+  else
+    transfers = ring_edges(by_domain(paths.fabric(), group), Bytes(1));
+  for (const Transfer& transfer : transfers) {
+    const auto options = paths.between(transfer.from, transfer.to);
+    for (int pair = 0; pair < paths.parts(); ++pair) {  // one part of the edge's bytes on each path
+      const Paths::Path& path = options[index(pair) % options.size()];
+      links.insert(links.end(), path.links.begin(), path.links.end());
+    }
+  }
+  return links;
+}
+
 // Plans over a flow network, each transfer's bytes in equal parts over its paths.
 class PlanRun {
  public:
@@ -350,26 +371,19 @@ FlowOutcome run_flows(const Paths& paths, std::span<const FlowPlan> plans) {
 }
 
 LockstepRates lockstep_rates(const Paths& paths, Collective collective,
-                             std::span<const std::vector<GpuId>> groups) {
+                             std::span<const std::vector<GpuId>> groups,
+                             std::span<const OtherGroups> others) {
   MaxMin shares(paths.capacities());
   const int parts = paths.parts();
   std::vector<int> classes;
-  for (const std::vector<GpuId>& group : groups) {
-    std::vector<std::int32_t> links;
-    const FlowPlan plan = collective == Collective::all_to_all
-                              ? all_pairs(group, Bytes(1))
-                              : FlowPlan{{ring_edges(by_domain(paths.fabric(), group), Bytes(1))}};
-    for (const Transfer& transfer : plan.phases.front()) {
-      const auto options = paths.between(transfer.from, transfer.to);
-      for (int pair = 0; pair < parts; ++pair) {  // one part of the edge's bytes on each path
-        const Paths::Path& path = options[index(pair) % options.size()];
-        links.insert(links.end(), path.links.begin(), path.links.end());
-      }
-    }
-    if (links.empty()) continue;
-    classes.push_back(shares.add_class(links));
-    shares.change(classes.back(), 1);
-  }
+  for (const std::vector<GpuId>& group : groups)
+    if (const auto links = lockstep_links(paths, collective, group); !links.empty())
+      classes.push_back(shares.add_class(links));
+  for (const int c : classes) shares.change(c, 1);
+  for (const OtherGroups& other : others)
+    for (const std::vector<GpuId>& group : other.groups)
+      if (const auto links = lockstep_links(paths, other.collective, group); !links.empty())
+        shares.change(shares.add_class(links), 1);
   LockstepRates rates;
   if (classes.empty()) return rates;
   (void)shares.solve();
@@ -390,7 +404,7 @@ LockstepRates lockstep_rates(const Paths& paths, Collective collective,
     if (rates.full_links.size() < 8) rates.full_links.push_back(paths.name(link));
   if (!full.empty()) {
     rates.busiest_link = rates.full_links.front();
-    for (const int c : classes)
+    for (int c = 0; c < shares.classes(); ++c)
       rates.crossings +=
           static_cast<int>(std::count(shares.links(c).begin(), shares.links(c).end(), full.front()));
   }

@@ -58,7 +58,7 @@ struct FlowOutcome {
 // rate.
 FlowOutcome run_flows(const Paths&, std::span<const FlowPlan>);
 
-// Groups of the same kind whose rings (or all-to-alls) run at the same time. A ring moves in lockstep, at the rate of its
+// Groups of the same kind whose rings (or all-to-alls, or messages) run at the same time. A ring moves in lockstep, at the rate of its
 // slowest edge: it is one flow over all its edges.
 struct LockstepRates {
   Bandwidth slowest,
@@ -67,6 +67,12 @@ struct LockstepRates {
   int crossings = 0;         // flows over it, of all groups
   std::vector<std::string> full_links;  // of the slowest group, at most eight
 };
-LockstepRates lockstep_rates(const Paths&, Collective, std::span<const std::vector<GpuId>> groups);
+// Groups of another kind that send at the same time; they take their shares and are not reported.
+struct OtherGroups {
+  Collective collective = Collective::all_gather;
+  std::span<const std::vector<GpuId>> groups;
+};
+LockstepRates lockstep_rates(const Paths&, Collective, std::span<const std::vector<GpuId>> groups,
+                             std::span<const OtherGroups> others = {});
 
 }  // namespace runcast

@@ -129,6 +129,26 @@ void Fabric::set_health(LinkId id, double health) {
   }
 }
 
+void Fabric::set_switch(VertexId vertex, double capacity, Seconds extra_latency) {
+  INVARIANT(capacity >= 0 && capacity <= 1 && extra_latency.value >= 0);
+  for (const LinkId out : links_from(vertex)) {
+    set_health(out, link(out).health * capacity);
+    if (extra_latency.value <= 0) continue;
+    for (const LinkId direction : {out, reverse(out)}) {  // half on the way in, half on the way out
+      Link& changed = graph_->links[index(direction.value)];
+      changed.extra_latency += 0.5 * extra_latency;
+      changed.latency += 0.5 * extra_latency;
+    }
+    ++graph_->unhealthy;
+  }
+}
+
+VertexId Fabric::find_vertex(std::string_view name) const {
+  const auto& names = graph().names;
+  const auto found = std::find(names.begin(), names.end(), name);
+  return found == names.end() ? VertexId() : VertexId(static_cast<std::int32_t>(found - names.begin()));
+}
+
 LinkId Fabric::find_link(std::string_view name) const {
   const auto& all = graph().links;
   const auto found =

@@ -24,8 +24,9 @@ struct Link {  // one direction of a cable or of a bundle of equal cables
   Bandwidth bandwidth;  // nominal, of the whole bundle
   Seconds latency;
   double efficiency = 1.0;
-  double health = 1.0;  // 1 = whole, 0 = failed
-  std::string name;     // "node3.gpu1-nvswitch", "leaf7-spine"
+  double health = 1.0;      // 1 = whole, 0 = failed
+  std::string name;         // "node3.gpu1-nvswitch", "leaf7-spine"
+  Seconds extra_latency{};  // of hot switches at its ends; part of `latency`
 };
 
 // The routes that flows take are made of these.
@@ -61,9 +62,12 @@ class Fabric {
   std::string_view vertex_name(VertexId) const;
   VertexId vertex_of(GpuId) const;
   const Link& link(LinkId) const;
-  LinkId reverse(LinkId) const;                    // the other direction of the same cable
-  void set_health(LinkId, double health);          // of the cable: both directions
-  bool degraded() const;                           // any link's health is not 1; never builds the graph
+  LinkId reverse(LinkId) const;            // the other direction of the same cable
+  void set_health(LinkId, double health);  // of the cable: both directions
+  // A hot switch: all its cables have that share of their health left, and a way through it takes longer.
+  void set_switch(VertexId, double capacity, Seconds extra_latency);
+  bool degraded() const;                              // any link or switch is; never builds the graph
+  VertexId find_vertex(std::string_view name) const;  // value -1 when there is none
   LinkId find_link(std::string_view name) const;   // by either direction's name; value -1 when there is none
   std::vector<LinkId> links_from(VertexId) const;  // in building order
 

@@ -56,7 +56,7 @@ struct Fabric::Graph {
   int gpus_per_domain = 1;
 
   bool built = false;
-  int unhealthy = 0;               // links whose health is not 1
+  int unhealthy = 0;               // links whose health is not 1, and cables of hot switches
   std::vector<VertexKind> kinds;   // by vertex
   std::vector<std::string> names;  // by vertex
   std::vector<Link> links;         // by link

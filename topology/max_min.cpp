@@ -1,5 +1,6 @@
-// Progressive filling over the region of a change. Keys of the heap are lower bounds: as flows of a link freeze below
-// its own level, the level of the rest can only rise, so that a key that is too low is found out when it is taken.
+// The sweep: a heap of links by the level at which they let go of classes or fill up. A touched link's level is found anew
+// whenever one of its classes was disturbed; only the links that were full, and those found over capacity afterwards
+// (then all is swept once more), take part.
 #include "topology/max_min.hpp"
 
 #include <algorithm>
@@ -62,7 +63,7 @@ double MaxMin::sum_of(std::int32_t link, const std::vector<std::int32_t>& feeder
 void MaxMin::judge(std::int32_t link) {
   const Feeders& feeders = feeders_[index(link)];
   const bool redundant = std::min(feeders.before_sum, feeders.after_sum) <= link_[index(link)].capacity;
-  if (link_[index(link)].redundant && !redundant) {
+  if (link_[index(link)].redundant != redundant) {
     changed_links_.push_back(link);
     active_stale_ = true;
   }
@@ -139,15 +140,12 @@ void MaxMin::leave(int flow_class) {
   }
 }
 
-// The lowest level at which any change so far can be felt: the old rate of flows that went; an equal share of the
-// fullest link for flows that came, which get no less; and likewise for a link with another capacity.
-double MaxMin::affected_from() {
+// Counts and loads as they are now; the links that the changes touch are forced, new classes open.
+void MaxMin::take_changes() {
   for (const std::int32_t flow_class : changed_classes_)
     if (class_[index(flow_class)].solved_count != class_[index(flow_class)].count)
       for (const std::int32_t link : links(flow_class))
         if (is_full(link)) force(link);
-  for (const std::int32_t link : changed_links_) force(link);
-  double level = std::numeric_limits<double>::infinity();
   std::size_t kept = 0;
   for (const std::int32_t flow_class : changed_classes_) {
     ClassState& state = class_[index(flow_class)];
@@ -156,118 +154,184 @@ double MaxMin::affected_from() {
     if (before == now) continue;
     if (before == 0) enter(flow_class);
     if (now == 0) leave(flow_class);
-    if (before > 0) {
-      level = std::min(level, state.rate);
+    if (before > 0)
       for (const std::int32_t link : links(flow_class))
         link_[index(link)].load += state.rate * (now - before);
+    if (before == 0) {
+      state.rate = 0;
+      state.holder = -1;
+      let_go_.push_back(flow_class);
     }
-    if (now > before)
-      for (const std::int32_t link : active(state))
-        level = std::min(level, link_[index(link)].capacity / static_cast<double>(flows_on_[index(link)]));
-    if (before == 0) state.rate = std::numeric_limits<double>::infinity();  // above any level: to be solved
     state.solved_count = now;
     changed_classes_[kept++] = flow_class;
   }
   changed_classes_.resize(kept);
+  for (const std::int32_t flow_class : changed_classes_)  // more flows at the old rate may be too many
+    for (const std::int32_t link : links(flow_class))
+      if (is_full(link)) force(link);
   for (const std::int32_t link : changed_links_) {
-    for (const std::int32_t member : members_[index(link)])
-      level = std::min(level, class_[index(member)].rate);
-    if (flows_on_[index(link)] > 0)
-      level = std::min(level, link_[index(link)].capacity / static_cast<double>(flows_on_[index(link)]));
+    force(link);
+    if (!link_[index(link)].redundant) continue;
+    for (const std::int32_t member : members_[index(link)])  // it holds none from now on
+      if (class_[index(member)].holder == link) let_go_.push_back(member);
   }
-  return level;
 }
 
-// Its place in the region; -1: it is not in it.
-std::int32_t MaxMin::add_link(std::int32_t id) {
-  LinkState& link = link_[index(id)];
-  if (link.mark == mark_) return link.place;
-  if (link.redundant || (link.forced != forced_ && !is_full(id))) return -1;
-  link.mark = mark_;
-  link.place = static_cast<std::int32_t>(region_links_.size());
-  region_links_.push_back({link.capacity, 0, id, 0, 0});
-  return link.place;
-}
-
-void MaxMin::add_class_of_region(int flow_class) {
+void MaxMin::disturb(int flow_class, Status status) {
   ClassState& state = class_[index(flow_class)];
-  state.mark = mark_;
-  state.place = static_cast<std::int32_t>(region_classes_.size());
-  const auto begin = static_cast<std::uint32_t>(region_routes_.size());
-  for (const std::int32_t link : active(state))
-    if (const std::int32_t place = add_link(link); place >= 0) region_routes_.push_back(place);
-  region_classes_.push_back(
-      {state.rate, state.count, flow_class, begin, static_cast<std::uint32_t>(region_routes_.size()), false});
+  if (state.mark != mark_) {
+    state.mark = mark_;
+    disturbed_.push_back(flow_class);
+  }
+  state.status = status;
 }
 
-// The full links that the change reaches through classes at or above `level`; what lower classes take of them is given.
-void MaxMin::collect(double level) {
-  region_links_.clear();
-  region_classes_.clear();
-  region_routes_.clear();
-  region_members_.clear();
-  for (const std::int32_t flow_class : changed_classes_)
-    if (class_[index(flow_class)].count > 0) add_class_of_region(flow_class);
-  for (const std::int32_t link : forced_links_) add_link(link);
-  for (std::size_t next = 0; next < region_links_.size(); ++next) {
-    const auto begin = static_cast<std::uint32_t>(region_members_.size());
-    double left = region_links_[next].left;
-    std::int32_t open = 0;
-    for (const std::int32_t member : members_[index(region_links_[next].id)]) {
-      const ClassState& state = class_[index(member)];
-      if (state.mark != mark_) {
-        if (state.rate < level) {
-          left -= state.rate * state.count;
-          continue;
-        }
-        add_class_of_region(member);
+void MaxMin::set_dirty(std::int32_t id) {
+  LinkState& link = link_[index(id)];
+  if (link.mark != mark_) {
+    if (link.forced != forced_ && !is_full(id)) return;
+    link.mark = mark_;
+    link.filled = link.dirty = false;
+    link.next_level = link.level;
+    touched_links_.push_back(id);
+  }
+  if (link.dirty) return;
+  link.dirty = true;
+  dirty_.push_back(id);
+}
+
+void MaxMin::dirty_others(const ClassState& state, std::int32_t id) {
+  for (const std::int32_t other : active(state))
+    if (other != id) set_dirty(other);
+}
+
+// Where the link fills up: classes that other links hold have at most their old rate, the rest shares. Infinite where it
+// does not.
+double MaxMin::fill_level(std::int32_t id) {
+  double left = link_[index(id)].capacity;
+  std::int64_t sharing = 0;
+  capped_.clear();
+  for (const std::int32_t member : members_[index(id)]) {
+    const ClassState& state = class_[index(member)];
+    if (state.mark == mark_) {
+      if (state.status == Status::frozen)
+        left -= state.next * state.count;
+      else
+        sharing += state.count;
+    } else {
+      sharing += state.count;
+      if (state.holder != id) capped_.push_back({state.rate, state.count});
+    }
+  }
+  double level = 0;
+  for (bool more = true; more && sharing > 0;) {
+    more = false;
+    level = std::max(0.0, left) / static_cast<double>(sharing);
+    for (std::size_t i = 0; i < capped_.size();) {
+      if (capped_[i].rate > level) {
+        ++i;
+        continue;
       }
-      region_members_.push_back(state.place);
-      open += state.count;
+      left -= capped_[i].rate * capped_[i].count;
+      sharing -= capped_[i].count;
+      capped_[i] = capped_.back();
+      capped_.pop_back();
+      more = true;
     }
-    region_links_[next] = {left, open, region_links_[next].id, begin,
-                           static_cast<std::uint32_t>(region_members_.size())};
   }
-  visited_ += region_classes_.size();
+  return sharing > 0 ? level : std::numeric_limits<double>::infinity();
 }
 
-void MaxMin::freeze(const RegionLink& link, double level) {
-  RegionClass* const classes_by_place = region_classes_.data();
-  RegionLink* const links_by_place = region_links_.data();
-  const std::int32_t* const routes = region_routes_.data();
-  const std::int32_t* member = region_members_.data() + link.members_begin;
-  const std::int32_t* const end = region_members_.data() + link.members_end;
-  for (; member != end; ++member) {
-    RegionClass& state = classes_by_place[*member];
-    if (state.frozen) continue;
-    state.frozen = true;
-    state.rate = level;
-    const double taken = level * state.count;
-    for (std::uint32_t at = state.links_begin; at != state.links_end; ++at) {
-      links_by_place[routes[at]].left -= taken;
-      links_by_place[routes[at]].open -= state.count;
-    }
+// The next event of a link whose classes were disturbed.
+void MaxMin::schedule(std::int32_t id) {
+  LinkState& link = link_[index(id)];
+  link.dirty = false;
+  ++link.version;
+  double level = fill_level(id);
+  if (std::abs(level - link.level) <= 1e-13 * link.level) level = link.level;
+  const auto push = [&](double at, What what) {
+    events_.push_back({std::max(at, reached_), what, id, link.version});
+    std::push_heap(events_.begin(), events_.end(), later);
+  };
+  if (level > link.level && link.level > 0)
+    for (const std::int32_t member : members_[index(id)])
+      if (class_[index(member)].holder == id && class_[index(member)].mark != mark_)
+        return push(link.level, What::release);
+  if (level < std::numeric_limits<double>::infinity()) push(level, What::fill);
+}
+
+// The classes that it held may have more than its old level.
+void MaxMin::release(std::int32_t id) {
+  for (const std::int32_t member : members_[index(id)]) {
+    const ClassState& state = class_[index(member)];
+    if (state.holder != id || state.mark == mark_) continue;
+    disturb(member, Status::open);
+    dirty_others(state, id);
   }
+  set_dirty(id);
+}
+
+void MaxMin::freeze(std::int32_t id, double level) {
+  link_[index(id)].filled = true;
+  link_[index(id)].next_level = level;
+  for (const std::int32_t member : members_[index(id)]) {
+    ClassState& state = class_[index(member)];
+    const bool disturbed = state.mark == mark_;
+    if (disturbed && state.status == Status::frozen) continue;
+    if (!disturbed && state.holder != id && state.rate <= level) continue;
+    const bool felt = disturbed || state.rate != level;  // by its other links
+    if (!felt) continue;
+    disturb(member, Status::frozen);
+    state.next = level;
+    state.next_holder = id;
+    dirty_others(state, id);
+  }
+}
+
+void MaxMin::sweep() {
+  events_.clear();
+  dirty_.clear();
+  touched_links_.clear();
+  disturbed_.clear();
+  reached_ = 0;
+  for (const std::int32_t flow_class : let_go_) {
+    if (class_[index(flow_class)].count == 0) continue;
+    disturb(flow_class, Status::open);
+    dirty_others(class_[index(flow_class)], -1);
+  }
+  for (const std::int32_t link : forced_links_) set_dirty(link);
+  for (;;) {
+    for (std::size_t i = 0; i < dirty_.size(); ++i) schedule(dirty_[i]);
+    dirty_.clear();
+    if (events_.empty()) break;
+    const Event event = events_.front();
+    std::pop_heap(events_.begin(), events_.end(), later);
+    events_.pop_back();
+    if (event.version != link_[index(event.link)].version) continue;
+    reached_ = event.level;
+    if (event.what == What::release)
+      release(event.link);
+    else
+      freeze(event.link, event.level);
+  }
+  visited_ += disturbed_.size();
 }
 
 // What a class takes more of its links than before.
-double MaxMin::rise(const RegionClass& state) const {
-  const double before = class_[index(state.id)].rate;
-  return (state.rate - (std::isinf(before) ? 0 : before)) * state.count;
-}
+double MaxMin::rise(const ClassState& state) const { return (state.next - state.rate) * state.count; }
 
-// Adds to the region what it should have had: the links that the new shares fill beyond their capacity, and for a class
-// that froze nowhere all its links. False when there is nothing to add: the shares are right.
+// Finds what the sweep should have touched: the links that the new shares fill beyond their capacity, and for a class that
+// froze nowhere all its links. False when there is nothing to find: the shares are right.
 bool MaxMin::grow() {
   const std::size_t before = forced_links_.size();
-  for (const RegionClass& state : region_classes_) {
-    const ClassState& old = class_[index(state.id)];
-    if (!state.frozen) {
-      for (const std::int32_t link : active(old)) force(link);
-    } else if (state.rate != old.rate) {
-      const double more = rise(state);
-      for (const std::int32_t id : active(old)) {
-        link_[index(id)].load += more;
+  for (const std::int32_t flow_class : disturbed_) {
+    ClassState& state = class_[index(flow_class)];
+    if (state.status != Status::frozen) {
+      state.next = state.rate;
+      for (const std::int32_t link : active(state)) force(link);
+    } else if (state.next != state.rate) {
+      for (const std::int32_t id : active(state)) {
+        link_[index(id)].load += rise(state);
         if (link_[index(id)].mark != mark_ && is_full(id)) force(id);
       }
     }
@@ -277,50 +341,11 @@ bool MaxMin::grow() {
 
 // The loads as they were before grow().
 void MaxMin::put_back() {
-  for (const RegionClass& state : region_classes_) {
-    const ClassState& old = class_[index(state.id)];
-    if (!state.frozen || state.rate == old.rate) continue;
-    for (const std::int32_t link : active(old)) link_[index(link)].load -= rise(state);
+  for (const std::int32_t flow_class : disturbed_) {
+    const ClassState& state = class_[index(flow_class)];
+    if (state.next == state.rate) continue;
+    for (const std::int32_t link : active(state)) link_[index(link)].load -= rise(state);
   }
-}
-
-void MaxMin::fill() {
-  const auto level_of = [](const RegionLink& link) { return std::max(0.0, link.left) / link.open; };
-  heap_.clear();
-  for (std::size_t place = 0; place < region_links_.size(); ++place)
-    if (region_links_[place].open > 0)
-      heap_.push_back({level_of(region_links_[place]), static_cast<std::int32_t>(place)});
-  std::make_heap(heap_.begin(), heap_.end(), [](const Level& a, const Level& b) { return lower(b, a); });
-  double reached = 0;  // levels never fall, whatever rounding does
-  while (!heap_.empty()) {
-    const RegionLink& link = region_links_[index(heap_.front().link)];
-    const double level = link.open > 0 ? level_of(link) : 0;
-    if (level > heap_.front().value) {
-      heap_.front().value = level;
-      sink();
-      continue;
-    }
-    heap_.front() = heap_.back();
-    heap_.pop_back();
-    if (!heap_.empty()) sink();
-    if (link.open == 0) continue;
-    reached = std::max(reached, level);
-    freeze(link, reached);
-  }
-}
-
-// The first of the heap down to where it belongs.
-void MaxMin::sink() {
-  const std::size_t size = heap_.size();
-  const Level moved = heap_.front();
-  std::size_t at = 0;
-  for (std::size_t child = 1; child < size; child = 2 * at + 1) {
-    if (child + 1 < size && lower(heap_[child + 1], heap_[child])) ++child;
-    if (!lower(heap_[child], moved)) break;
-    heap_[at] = heap_[child];
-    at = child;
-  }
-  heap_[at] = moved;
 }
 
 std::span<const std::int32_t> MaxMin::solve() {
@@ -328,27 +353,31 @@ std::span<const std::int32_t> MaxMin::solve() {
   if (changed_classes_.empty() && changed_links_.empty()) return result_;
   ++forced_;
   forced_links_.clear();
+  let_go_.clear();
   if (active_stale_) {
     active_.clear();
     for (int c = 0; c < classes(); ++c) list_active(class_[index(c)], c);
     active_stale_ = false;
   }
-  const double level = affected_from();
+  take_changes();
   for (bool wrong = true; wrong;) {
     ++mark_;
-    collect(level);
-    fill();
+    sweep();
     wrong = grow();
     if (wrong) put_back();
   }
-  for (const RegionLink& link : region_links_)  // what rounding left of it
-    link_[index(link.id)].load = link_[index(link.id)].capacity - link.left;
-  for (const RegionClass& state : region_classes_) {
-    INVARIANT(state.frozen);
-    double& rate = class_[index(state.id)].rate;
-    if (rate == state.rate) continue;
-    rate = state.rate;
-    result_.push_back(state.id);
+  for (const std::int32_t flow_class : disturbed_) {
+    ClassState& state = class_[index(flow_class)];
+    INVARIANT(state.status == Status::frozen);
+    state.holder = state.next_holder;
+    if (state.rate == state.next) continue;
+    state.rate = state.next;
+    result_.push_back(flow_class);
+  }
+  for (const std::int32_t id : touched_links_) {
+    LinkState& link = link_[index(id)];
+    link.level = link.next_level;
+    link.load = link.filled ? link.capacity : load(id);  // what rounding left of it
   }
   changed_classes_.clear();
   changed_links_.clear();

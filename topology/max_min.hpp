@@ -3,9 +3,11 @@
 //   sum over its flows of r <= C                                             (no link over capacity)
 // and for every flow one link on which it has the highest rate and whose capacity is used up  (its bottleneck).
 // They are found by progressive filling: all rates grow together; a link that fills up freezes its flows.
-// After a change only the connected component of links and classes that it can touch is solved again, and of that
-// only what freezes at or above the level of the change: a flow of rate r that leaves or comes changes nothing that
-// freezes below r, since none of its links fills up below r.
+// After a change the old shares are swept again from the lowest level up, and only where they change. A link that the
+// change touches fills up anew, at a level that takes the rates of classes which other links hold as they were. Where it
+// is another than before, its classes are let go of at the old level or frozen at the new one, and that touches their other
+// full links; rates below the level that the sweep has reached are final. A level within 1e-13 of the old one is the old
+// one: what a change does fades with distance.
 // Units: capacity and rate B/s. Leaves out: weights, rate limits of a flow (give it a link of its own).
 #pragma once
 
@@ -41,63 +43,66 @@ class MaxMin {
   double load(int link) const;  // sum of the rates over it, as of the last solve()
   int classes() const { return static_cast<int>(class_.size()); }
   int link_count() const { return static_cast<int>(link_.size()); }
-  std::uint64_t visited() const { return visited_; }  // classes that solve() looked at, since construction
+  std::uint64_t visited() const {
+    return visited_;
+  }  // classes that solve() let go of or froze, since construction
 
  private:
-  struct Level {  // at which a link fills up, at least
-    double value;
+  enum class What : std::uint8_t { release, fill };
+  struct Event {  // of the sweep; in the order of level, then of what, then of link
+    double level;
+    What what;
     std::int32_t link;
+    std::uint32_t version;  // of the link's state that it holds for
   };
   struct LinkState {
     double capacity;
-    double load = 0;           // as of the last solve, to rounding
-    std::uint32_t mark = 0;    // of the solve whose region it is in
-    std::uint32_t forced = 0;  // of the solve that found it over capacity
-    std::int32_t place = -1;   // in the region
-    bool redundant = false;
+    double load = 0;            // as of the last solve, to rounding
+    double level = 0;           // at which the classes that it holds froze
+    double next_level = 0;      // in this solve
+    std::uint32_t mark = 0;     // of the solve that touched it
+    std::uint32_t forced = 0;   // of the solve that found it over capacity
+    std::uint32_t version = 0;  // its events with another one are void
+    bool redundant = false, dirty = false, filled = false;
+  };
+  enum class Status : std::uint8_t { open, frozen };
+  struct ClassState {
+    double rate = 0, next = 0;  // as of the last solve; in this one
+    std::int32_t count = 0, solved_count = 0;
+    std::int32_t holder = -1;                        // the link that froze it
+    std::uint32_t mark = 0;                          // of the solve that disturbed it
+    std::uint32_t active_begin = 0, active_end = 0;  // its links that are not redundant, in active_
+    std::int32_t next_holder = -1;
+    Status status = Status::open;  // of a disturbed one
+    bool touched = false;
   };
   struct Feeders {  // distinct links before it on its classes' routes, and after it
     std::vector<std::int32_t> before, after;
     // Of their capacities; infinite where a route begins (ends) with the link or one of them is not narrower.
     double before_sum = 0, after_sum = 0;
   };
-  struct ClassState {
-    double rate = 0;
-    std::int32_t count = 0, solved_count = 0;
-    std::uint32_t mark = 0;                          // of the solve whose region it is in
-    std::int32_t place = -1;                         // in the region
-    std::uint32_t active_begin = 0, active_end = 0;  // its links that are not redundant, in active_
-    bool touched = false;
-  };
-  // What is solved again, copied close together; places instead of ids.
-  struct RegionLink {
-    double left = 0;        // of the capacity for classes of the region, while it fills
-    std::int32_t open = 0;  // flows not frozen yet, while it fills
-    std::int32_t id = 0;
-    std::uint32_t members_begin = 0, members_end = 0;  // its classes, in region_members_
-  };
-  struct RegionClass {
-    double rate = 0;  // new
-    std::int32_t count = 0, id = 0;
-    std::uint32_t links_begin = 0, links_end = 0;  // its links of the region, in region_routes_
-    bool frozen = false;
-  };
-  static bool lower(const Level& a, const Level& b) {
-    return a.value != b.value ? a.value < b.value : a.link < b.link;
+  static bool later(const Event& a, const Event& b) {
+    if (a.level != b.level) return a.level > b.level;
+    return a.what != b.what ? a.what > b.what : a.link > b.link;
   }
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
   void touch(int flow_class);
   void enter(int flow_class);
   void leave(int flow_class);
-  double affected_from();
-  void collect(double level);
-  void add_class_of_region(int flow_class);
-  std::int32_t add_link(std::int32_t link);
+  void take_changes();
+  void disturb(int flow_class, Status);
+  void sweep();
+  void set_dirty(std::int32_t link);
+  void dirty_others(const ClassState&, std::int32_t link);
+  double fill_level(std::int32_t link);
+  void schedule(std::int32_t link);
+  void release(std::int32_t link);
+  void freeze(std::int32_t link, double level);
   bool is_full(std::int32_t link) const;
   void force(std::int32_t link);
   bool grow();
   void put_back();
-  double rise(const RegionClass&) const;
+  double rise(const ClassState&) const;
   void feed(std::int32_t link, std::vector<std::int32_t>& feeders, double& sum, std::int32_t from);
   double sum_of(std::int32_t link, const std::vector<std::int32_t>& feeders) const;
   void judge(std::int32_t link);
@@ -105,9 +110,6 @@ class MaxMin {
   std::span<const std::int32_t> active(const ClassState& state) const {
     return {active_.data() + state.active_begin, active_.data() + state.active_end};
   }
-  void fill();
-  void sink();
-  void freeze(const RegionLink& link, double level);
 
   // by link
   std::vector<LinkState> link_;
@@ -122,11 +124,14 @@ class MaxMin {
   bool active_stale_ = false;
 
   std::vector<std::int32_t> changed_classes_, changed_links_;
-  std::vector<RegionLink> region_links_;
-  std::vector<RegionClass> region_classes_;
-  std::vector<std::int32_t> region_members_, region_routes_, result_;
-  std::vector<Level> heap_;
-  std::vector<std::int32_t> forced_links_;
+  std::vector<Event> events_;
+  std::vector<std::int32_t> dirty_, touched_links_, disturbed_, forced_links_, let_go_, result_;
+  struct Capped {
+    double rate;
+    std::int32_t count;
+  };
+  std::vector<Capped> capped_;
+  double reached_ = 0;  // by the sweep
   std::uint32_t mark_ = 0, forced_ = 0;
   std::uint64_t visited_ = 0;
 };

@@ -4,7 +4,10 @@
 #include "topology/network.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <limits>
+#include <map>
 #include <utility>
 
 #include "topology/collective_flows.hpp"
@@ -189,7 +192,12 @@ int highest_meeting(const Fabric& fabric, const Spread& spread) {
 
 // ---- degraded links -------------------------------------------------------------------------------------
 
-Route require_route(const Fabric& fabric, GpuId a, GpuId b) {
+Route require_route(const Fabric& fabric, const Paths* routes, GpuId a, GpuId b) {
+  if (routes != nullptr) {
+    Route route;
+    for (const std::int32_t link : routes->path(a, b, 0).links) route.links.emplace_back(link);
+    return route;
+  }
   if (auto route = find_route(fabric, a, b)) return *std::move(route);
   throw ConfigError("failed links cut " + std::string(fabric.vertex_name(fabric.vertex_of(a))) + " from " +
                     std::string(fabric.vertex_name(fabric.vertex_of(b))) +
@@ -199,6 +207,7 @@ Route require_route(const Fabric& fabric, GpuId a, GpuId b) {
 struct Slowest {
   double factor = 1;  // of the rate without faults
   std::string link;
+  Seconds latency{};  // of hot switches, on the way that has most of it
   void meet(double candidate, const std::string& name) {
     if (candidate < factor) {
       factor = candidate;
@@ -224,6 +233,9 @@ double uplink_health(const Fabric& fabric, VertexId from) {
 // A GPU's or NIC's link sets the pace of its route. A bundle between switches does so only as far as the
 // uplinks are needed: `load` is the demand on the fullest tier over its capacity, whole.
 void follow(const Fabric& fabric, const Route& route, double load, Slowest& slowest) {
+  Seconds extra;
+  for (const LinkId id : route.links) extra += fabric.link(id).extra_latency;
+  slowest.latency = std::max(slowest.latency, extra);
   for (const LinkId id : route.links) {
     const Link& link = fabric.link(id);
     if (fabric.kind(link.from) != VertexKind::network_switch ||
@@ -237,20 +249,24 @@ void follow(const Fabric& fabric, const Route& route, double load, Slowest& slow
 }
 
 // The ring's routes: to the next member inside each domain, and from each channel to the next domain.
-void slow_down(const Fabric& fabric, const Spread& spread, double load, GroupLinks& links) {
+void slow_down(const Fabric& fabric, const Paths* routes, const Spread& spread, double load,
+               GroupLinks& links) {
   Slowest inside, outside;
   for (std::size_t d = 0; d < spread.domains.size(); ++d) {
     const auto& gpus = spread.domains[d].gpus;
     for (std::size_t i = 0; gpus.size() > 1 && i < gpus.size(); ++i)
-      follow(fabric, require_route(fabric, gpus[i], gpus[(i + 1) % gpus.size()]), load, inside);
+      follow(fabric, require_route(fabric, routes, gpus[i], gpus[(i + 1) % gpus.size()]), load, inside);
     const auto& next = spread.domains[(d + 1) % spread.domains.size()].gpus;
     for (std::size_t i = 0; links.domains > 1 && i < std::min(gpus.size(), next.size()); ++i)
-      follow(fabric, require_route(fabric, gpus[i], next[i]), load, outside);
+      follow(fabric, require_route(fabric, routes, gpus[i], next[i]), load, outside);
   }
   links.intra *= inside.factor;
   links.in_switch *= inside.factor;
   links.inter *= outside.factor;
   links.pairwise *= outside.factor;
+  links.intra_latency += inside.latency;
+  links.in_switch_latency += inside.latency;
+  links.inter_latency += outside.latency;
   if (!inside.link.empty()) links.busiest_link = inside.link;
   if (!outside.link.empty()) links.busiest_link = outside.link;
 }
@@ -288,12 +304,15 @@ GroupLinks reference_links(const MeasuredCurve& curve, const NodeSpec& own) {
 
 }  // namespace
 
-Network::Network(const Fabric& fabric, Placement placement, Fidelity fidelity)
-    : fabric_(&fabric), placement_(std::move(placement)) {
+Network::Network(const Fabric& fabric, Placement placement, Fidelity fidelity,
+                 std::vector<KindTraffic> beside)
+    : fabric_(&fabric), placement_(std::move(placement)), beside_(std::move(beside)) {
   for (const GpuId gpu : placement_.gpu) INVARIANT(gpu.value >= 0 && gpu.value < fabric.gpus());
   for (const MeasuredCurve& curve : fabric.node().measured)
     curves_.emplace_back(curve, reference_links(curve, fabric.node()));
   if (fidelity == Fidelity::flow || !fabric.spec().tiered()) paths_ = std::make_shared<const Paths>(fabric);
+  if (paths_ != nullptr) share_messages();
+  if (fabric.degraded()) routes_ = std::make_shared<const Paths>(fabric, Routing::ecmp);
 }
 
 std::vector<std::vector<GpuId>> Network::concurrent_groups(std::span<const RankId> members,
@@ -318,13 +337,48 @@ std::vector<std::vector<GpuId>> Network::concurrent_groups(std::span<const RankI
   return groups;
 }
 
+double Network::left_beside(Collective collective, std::span<const std::vector<GpuId>> groups) const {
+  double left = 1;
+  if (paths_ == nullptr || groups.empty()) return left;
+  double alone = 0;
+  for (const KindTraffic& other : beside_) {
+    if (other.busy <= 0 || other.groups.empty() || other.groups.front() == groups.front()) continue;
+    if (alone <= 0) alone = lockstep_rates(*paths_, collective, groups).slowest.value;
+    const std::array others{OtherGroups{other.collective, other.groups}};
+    const double together = lockstep_rates(*paths_, collective, groups, others).slowest.value;
+    left *= 1 - std::min(1.0, other.busy) * (1 - together / alone);
+  }
+  return left;
+}
+
+// Pairs that exchange messages, by the tier where they meet: all at once, beside the other kinds.
+void Network::share_messages() {
+  const auto pipeline = std::find_if(beside_.begin(), beside_.end(),
+                                     [](const KindTraffic& traffic) { return traffic.kind == "pipeline"; });
+  if (pipeline == beside_.end()) return;
+  const double left = left_beside(pipeline->collective, pipeline->groups);
+  std::map<int, std::vector<std::vector<GpuId>>> by_tier;
+  for (const std::vector<GpuId>& pair : pipeline->groups)
+    by_tier[fabric_->meeting_tier(pair.front(), pair.back())].push_back(pair);
+  for (const auto& [tier, pairs] : by_tier) {
+    if (tier == 0) continue;
+    std::vector<OtherGroups> others;
+    for (const auto& [other, rest] : by_tier)
+      if (other != tier) others.push_back({pipeline->collective, rest});
+    if (messages_.size() <= static_cast<std::size_t>(tier))
+      messages_.resize(static_cast<std::size_t>(tier) + 1, Bandwidth(0));
+    messages_[static_cast<std::size_t>(tier)] =
+        lockstep_rates(*paths_, pipeline->collective, pairs, others).slowest * left;
+  }
+}
+
 // Rates of rings, and of all-to-alls that are not too many pairs, when all concurrent groups run at once. Flows see
 // failed links, hashes and placement; latencies and what stays inside a domain are as without them.
 void Network::share_by_flows(std::span<const RankId> members, int concurrent, GroupLinks& links) const {
   const auto groups = concurrent_groups(members, concurrent);
   const double reached = fabric_->node().nic.efficiency * fabric_->spec().routing_efficiency;
   const LockstepRates rings = lockstep_rates(*paths_, Collective::all_gather, groups);
-  links.inter = rings.slowest;
+  links.inter = rings.slowest * left_beside(Collective::all_gather, groups);
   links.inter_nominal = links.inter / reached;
   if (!rings.busiest_link.empty()) links.busiest_link = rings.busiest_link;
   constexpr double kMostPairs = 250'000;
@@ -332,7 +386,8 @@ void Network::share_by_flows(std::span<const RankId> members, int concurrent, Gr
   if (pairs > kMostPairs) return;
   const LockstepRates exchange = lockstep_rates(*paths_, Collective::all_to_all, groups);
   // Rate to one other rank x those outside the domain; what stays inside is priced apart.
-  const Bandwidth outside = exchange.slowest * static_cast<double>(links.ranks - links.narrowest_domain);
+  const Bandwidth outside = exchange.slowest * (static_cast<double>(links.ranks - links.narrowest_domain) *
+                                                left_beside(Collective::all_to_all, groups));
   links.pairwise = outside;
   links.pairwise_nominal = links.pairwise / reached;
 }
@@ -359,7 +414,7 @@ GroupLinks Network::group(std::span<const RankId> members, int concurrent) const
   if (paths_ != nullptr && links.domains > 1)
     share_by_flows(members, concurrent, links);
   else if (fabric_->degraded() && links.ranks > 1)
-    slow_down(*fabric_, spread, load, links);
+    slow_down(*fabric_, routes_.get(), spread, load, links);
   return links;
 }
 
@@ -387,25 +442,31 @@ Seconds Network::point_to_point(RankId from, RankId to, Bytes size, int concurre
   const GpuId a = placement_[from], b = placement_[to];
   if (a == b) return Seconds(0);
   const NodeSpec& node = fabric_->node();
+  const auto meeting = static_cast<std::size_t>(fabric_->meeting_tier(a, b));
+  // Pairs that meet where no message of the pipeline does are not slowed.
+  const Bandwidth shared = meeting < messages_.size() && messages_[meeting].value > 0
+                               ? messages_[meeting]
+                               : Bandwidth(std::numeric_limits<double>::infinity());
   if (!fabric_->spec().tiered() && fabric_->meeting_tier(a, b) > 0) {
     const Paths::Path path = paths_->path(a, b, 0);
     Bandwidth rate = nic_share(node, concurrent) * (node.nic.efficiency * fabric_->spec().routing_efficiency);
     for (const std::int32_t link : path.links)
       rate = std::min(rate, Bandwidth(paths_->capacities()[static_cast<std::size_t>(link)]));
-    return path.latency + size / rate;
+    return path.latency + size / std::min(rate, shared);
   }
   if (fabric_->degraded()) {
-    const Route route = require_route(*fabric_, a, b);
+    const Route route = require_route(*fabric_, routes_.get(), a, b);
     Bandwidth rate = bandwidth_of(*fabric_, route);
     if (fabric_->meeting_tier(a, b) > 0)
       rate = std::min(rate, nic_share(node, concurrent) * (node.nic.efficiency * health_of(*fabric_, route) *
                                                            fabric_->spec().routing_efficiency));
-    return latency_of(*fabric_, route) + size / rate;
+    return latency_of(*fabric_, route) + size / std::min(rate, shared);
   }
   const int tier = fabric_->meeting_tier(a, b);
   if (tier > 0)
     return alpha_at(*fabric_, tier) +
-           size / (nic_share(node, concurrent) * (node.nic.efficiency * fabric_->spec().routing_efficiency));
+           size / std::min(shared, nic_share(node, concurrent) *
+                                       (node.nic.efficiency * fabric_->spec().routing_efficiency));
   const bool pairs_apart = fabric_->domain_of(a) != fabric_->domain_of(b);
   Bandwidth link = scale_up_nominal(node, 2, pairs_apart);
   if (node.scale_up_kind == "torus") link *= 0.5;  // one direction round of the axis

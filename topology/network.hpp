@@ -26,10 +26,23 @@ enum class Fidelity {
   flow,  // all groups of a kind run as flows over the graph, each ring in lockstep (topology/collective_flows)
 };
 
+// What one kind of group sends beside the others of a step.
+struct KindTraffic {
+  std::string kind;
+  Collective collective =
+      Collective::all_gather;  // all_to_all: pairwise; send_receive: from first to last; else rings
+  std::vector<std::vector<GpuId>> groups;  // that run at once
+  double busy = 0;                         // share of the step in which they send
+};
+
 class Network {
  public:
   // The fabric must outlive the network, and (flow) keep its health.
-  Network(const Fabric& fabric, Placement placement, Fidelity fidelity = Fidelity::alpha_beta);
+  // `beside` (flow): kinds of groups that contend. Kind k at rate r alone, and at s r while the groups of kind j send too
+  // (max-min shares of all of both at once), which they do for the share u of the time: r (1 - u (1 - s)), once for
+  // each other kind. Kinds are taken to meet by chance: u is the share of the step, wherever in it k runs.
+  Network(const Fabric& fabric, Placement placement, Fidelity fidelity = Fidelity::alpha_beta,
+          std::vector<KindTraffic> beside = {});
 
   // Links of one group, which is representative of its kind. A group without a second rank has no links.
   // `concurrent` groups of the same kind run at the same moment (all data-parallel groups of a step, say):
@@ -55,8 +68,12 @@ class Network {
   // messages leave the node at the same moment (those of its other ranks) and share its NICs.
   Seconds point_to_point(RankId from, RankId to, Bytes size, int concurrent = 1) const;
 
+  // What contention with the other kinds leaves of the rate that these groups have alone; 1 without any.
+  double left_beside(Collective, std::span<const std::vector<GpuId>> groups) const;
+
   const Fabric& fabric() const { return *fabric_; }
   const Paths* paths() const { return paths_.get(); }  // null for alpha_beta over tiers
+  const std::vector<KindTraffic>& beside() const { return beside_; }
   const Placement& placement() const { return placement_; }
 
  private:
@@ -64,7 +81,13 @@ class Network {
   Placement placement_;
   std::vector<CurveMap> curves_;
   std::shared_ptr<const Paths> paths_;
+  std::shared_ptr<const Paths> routes_;  // where links were degraded before: the way of each pair
 
+  std::vector<KindTraffic> beside_;
+  // [tier where they meet] of messages between pipeline ranks (flow): rate of the slowest pair when all send.
+  std::vector<Bandwidth> messages_;
+
+  void share_messages();
   void share_by_flows(std::span<const RankId> members, int concurrent, GroupLinks&) const;
 };
 

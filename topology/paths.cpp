@@ -18,8 +18,10 @@ int group_of(const ClosTier& tier, int node) { return tier.nodes == 0 ? 0 : node
 
 }  // namespace
 
-Paths::Paths(const Fabric& fabric) : fabric_(&fabric) {
-  const bool hashed = fabric.spec().routing == Routing::ecmp;
+Paths::Paths(const Fabric& fabric) : Paths(fabric, fabric.spec().routing) {}
+
+Paths::Paths(const Fabric& fabric, Routing routing) : fabric_(&fabric), routing_(routing) {
+  const bool hashed = routing == Routing::ecmp;
   for (const Link& link : fabric.graph().links) {
     const bool switched = fabric.kind(link.to) == VertexKind::network_switch ||
                           fabric.kind(link.from) == VertexKind::network_switch;
@@ -30,7 +32,7 @@ Paths::Paths(const Fabric& fabric) : fabric_(&fabric) {
     capacities_.push_back(link.bandwidth.value * link.health * efficiency);
   }
   merged_.assign(capacities_.size(), 1);
-  if (fabric.spec().routing == Routing::adaptive) merge_parallel_links();
+  if (routing == Routing::adaptive) merge_parallel_links();
   for (double& capacity : capacities_)  // no route takes a failed link; a capacity must still be a number
     if (capacity <= 0) capacity = 1;
 }
@@ -76,7 +78,7 @@ std::vector<std::int32_t> Paths::to_leaf(GpuId gpu) const {
 // From a node's leaf up through `tiers` tiers of switches.
 void Paths::climb(int tiers, int node, int rail, std::uint64_t hash, std::vector<std::int32_t>& links) const {
   const auto& clos = fabric_->graph().clos;
-  const bool spread = fabric_->spec().routing == Routing::adaptive;
+  const bool spread = routing_ == Routing::adaptive;
   int at = clos.tiers[0].switches > 1 ? rail : 0;  // the switch within its group
   for (int t = 1; t <= tiers; ++t) {
     const ClosTier& tier = clos.tiers[index(t)];
@@ -166,7 +168,7 @@ Paths::Path Paths::path(GpuId from, GpuId to, std::uint32_t flow) const {
 
 int Paths::parts() const {
   constexpr int kSpread = 8;
-  if (fabric_->spec().routing == Routing::ecmp) return fabric_->spec().queue_pairs;
+  if (routing_ == Routing::ecmp) return fabric_->spec().queue_pairs;
   return fabric_->spec().tiered() ? 1 : kSpread;
 }
 

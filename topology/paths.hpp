@@ -23,6 +23,8 @@ class Paths {
  public:
   // The fabric must outlive it, and keep its health.
   explicit Paths(const Fabric&);
+  // With another routing than the fabric's: ecmp finds the one way of each pair by its hash.
+  Paths(const Fabric&, Routing);
 
   struct Path {
     std::vector<std::int32_t> links;
@@ -55,6 +57,7 @@ class Paths {
   Path searched(GpuId from, GpuId to, std::uint32_t flow) const;
 
   const Fabric* fabric_;
+  Routing routing_;
   std::vector<double> capacities_, nominal_;
   std::vector<std::int32_t> merged_;  // links that act as one with this; 1 for others
 };

@@ -91,6 +91,35 @@ TEST_CASE("a degraded link touches its node, a link between switches touches all
   CHECK(fabric.degraded());
 }
 
+// leaf0 is rail 0 of all four nodes: every way over it, and no other, waits 20 us more; half of it in, half out.
+TEST_CASE("a hot switch slows what crosses it, and a failed one is gone round or named") {
+  const Cluster c;
+  Fabric hot(c.fabric.node(), 4, c.fabric.spec());
+  const std::vector<char> touched =
+      degrade_links(faults_of("[{switch: leaf0, capacity: 0.5, latency: 20 us}]"), hot);
+  CHECK(touched == std::vector<char>{1, 1, 1, 1});
+  CHECK(hot.degraded());
+  const Network whole(c.fabric, packed_placement(32)), slower(hot, packed_placement(32));
+  const auto wire = [](const Network& network, int from, int to) {
+    return network.point_to_point(RankId(from), RankId(to), Bytes(0)).value;
+  };
+  CHECK(wire(slower, 0, 8) - wire(whole, 0, 8) == doctest::Approx(20e-6).epsilon(1e-9));
+  CHECK(wire(slower, 1, 9) == doctest::Approx(wire(whole, 1, 9)).epsilon(1e-12));
+  const auto long_message = [](const Network& network, int from, int to) {
+    return network.point_to_point(RankId(from), RankId(to), Bytes(1e9)).value;
+  };
+  CHECK(long_message(slower, 0, 8) > 1.9 * long_message(whole, 0, 8));
+  const std::vector<RankId> rail{RankId(0), RankId(8), RankId(16), RankId(24)};
+  const GroupLinks before = whole.group(rail, 1), after = slower.group(rail, 1);
+  CHECK((after.inter_latency - before.inter_latency).value == doctest::Approx(20e-6).epsilon(1e-9));
+  CHECK(after.inter / before.inter == doctest::Approx(0.5).epsilon(1e-9));
+  Fabric none(c.fabric.node(), 4, c.fabric.spec());
+  CHECK_THROWS_WITH_AS(
+      degrade_links(faults_of("[{switch: leaf99}]"), none),
+      "cluster.faults: no switch is named 'leaf99' here; there are node0.nvswitch, leaf0, spine0, core0, ...",
+      ConfigError);
+}
+
 TEST_CASE("faults in places that do not exist or say nothing are refused with what there is") {
   const Cluster c;
   CHECK_THROWS_WITH_AS(c.resolve("[{rank: 32, slowdown: 1.1}]"),
@@ -110,6 +139,8 @@ TEST_CASE("faults in places that do not exist or say nothing are refused with wh
   CHECK(refusal("[{slowdown: 1.1}]").find("a fault names its place: rank, stage, node, rack, share") !=
         std::string::npos);
   CHECK(refusal("[{rank: 1, node: 2}]").find("a fault is in one place: rank or node, not both") !=
+        std::string::npos);
+  CHECK(refusal("[{switch: leaf0, latency: 2 s}]").find("a hot switch adds at least 0 and at most 1 s") !=
         std::string::npos);
   CHECK(refusal("[{rank: 1, slowdown: 0}]").find("slowdown must be between 0.1 and 100, not 0") !=
         std::string::npos);

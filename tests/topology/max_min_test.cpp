@@ -178,6 +178,38 @@ TEST_CASE("what freezes below the level of a change is not looked at again") {
   CHECK(system.shares.visited() == before);
 }
 
+// Capacities 10 and 3. A over both, four of B on the first: 2 each, and the second is not full. A second flow of A: at
+// 10/6 each the two would take 3.3 of the second link, which fills at 1.5; B has (10 - 3) / 4.
+TEST_CASE("more flows of a class fill a link that was not full before") {
+  System system({10, 3});
+  const int a = system.add({0, 1}), b = system.add({0}, 4);
+  system.settle();
+  CHECK(system.shares.rate(a) == 2);
+  system.shares.change(a, 1);
+  system.settle();
+  CHECK(system.shares.rate(a) == 1.5);
+  CHECK(system.shares.rate(b) == 1.75);
+  CHECK(system.shares.load(1) == 3);
+}
+
+// A line of 30 links of capacity 10, a flow over each two neighbours: all have 5. Two flows more on link 0: three have 10/3
+// there. Link 1 would give its other flow 20/3, but link 2 holds it at 5: nothing changes beyond. Looked at are the new class,
+// the first two of the line, and at most the one that holds the second.
+TEST_CASE("a change ends where other links hold the flows") {
+  System system(std::vector<double>(30, 10.0));
+  for (std::int32_t link = 0; link + 1 < 30; ++link) system.add({link, link + 1});
+  system.settle();
+  for (int c = 0; c < 29; ++c) CHECK(system.shares.rate(c) == 5);
+  const auto before = system.shares.visited();
+  const int more = system.add({0}, 2);
+  system.settle();
+  CHECK(system.shares.visited() <= before + 4);
+  CHECK(system.shares.rate(more) == doctest::Approx(10.0 / 3).epsilon(1e-15));
+  CHECK(system.shares.rate(0) == doctest::Approx(10.0 / 3).epsilon(1e-15));
+  CHECK(system.shares.rate(1) == 5);
+  CHECK(furthest(system) < 1e-9);
+}
+
 TEST_CASE("random systems are the shares of an independent solver to 1e-9, also after random changes") {
   for (std::uint32_t seed = 1; seed <= 12; ++seed) {
     RandomStream random(seed, Purpose::placement, 7, 0);

@@ -70,6 +70,11 @@ std::string contention(const Json& collectives) {
       for (const Json& link : flows["full_links"])
         out += fmt::format("    full: {}\n", link.get<std::string>());
     }
+    for (const Json& other : part_of(flows, "beside"))
+      if (number_of(other, "slowdown") >= 1.005)
+        out += fmt::format("    while {} sends, {} of the step, {} times slower still, over {}\n",
+                           text_of(other, "group"), percent(number_of(other, "busy")),
+                           fixed(number_of(other, "slowdown"), 2), text_of(other, "busiest_link"));
     if (flows.contains("slowdown_with_neighbours"))
       out += fmt::format("    beside the other jobs {} times slower than alone\n",
                          fixed(number_of(flows, "slowdown_with_neighbours"), 2));
