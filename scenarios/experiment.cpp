@@ -193,7 +193,7 @@ StepTimeline timeline_of(const Scenario& s, std::uint64_t seed, bool all_ranks, 
       return StepTimeline(input_of(s, network, true), &conditions, seed, memory, level);
     });
   const Fabric fabric(s.node, s.nodes, s.fabric);
-  const Network network(fabric, s.place(seed), s.network);
+  const Network network = network_of(s, fabric, seed);
   return StepTimeline(input_of(s, network, true), nullptr, seed, memory, level);
 }
 
