@@ -63,7 +63,7 @@ constexpr std::array kExplanations = {
         "another chain\n"
         "is nearly as long, above 1 where less of it also shortens what is slowed beside it."},
     Explanation{
-        "bus_bandwidth", "network", "network.collectives[].bus_bandwidth_gbs",
+        "bus_bandwidth", "network", "network.collectives",
         "all-reduce: S/t * 2(n-1)/n   all-gather, reduce-scatter, all-to-all: S/t * (n-1)/n   else S/t",
         "What each link would carry if the collective of S bytes over n ranks were a ring that takes t "
         "(nccl-tests,\n"
@@ -71,7 +71,7 @@ constexpr std::array kExplanations = {
         "it may be more\n"
         "than a link has."},
     Explanation{
-        "cut_bound", "network", "network.collectives[].cut_bound_s",
+        "cut_bound", "network", "network.collectives",
         "cut_bound_s = max over units of bytes that must leave the unit / nominal rate of its links out",
         "No algorithm is faster. Units are scale-up domains and what is below each tier of switches (of "
         "routers: a\n"
@@ -81,14 +81,14 @@ constexpr std::array kExplanations = {
         "bandwidth term at\n"
         "datasheet rate."},
     Explanation{
-        "flows", "network", "network.collectives[].flows",
+        "flows", "network", "network.collectives",
         "slowdown = rate of one group's ring alone / rate of the slowest when all of its kind run",
         "Rates are max-min fair shares over the links of the graph; a ring moves in lockstep, at the rate "
         "of its slowest\n"
         "edge. `busiest_link` is full, `crossings` flows share it. With `network: flow` these rates price "
         "the step."},
     Explanation{
-        "contention", "network", "network.collectives[].flows.beside",
+        "contention", "network", "network.collectives",
         "rate = rate of the kind alone * product over other kinds of (1 - busy * (1 - 1/slowdown))",
         "Kinds of groups (tensor, context, pipeline messages, data, expert) that use the same NICs or "
         "uplinks at once.\n"
@@ -371,15 +371,22 @@ constexpr std::array kExplanations = {
         "format gains less. Measure ten steps or more after warm-up and take their median."},
     // ---- pictures
     Explanation{"trace", "pictures", "trace", "compute slices + idle slices of a rank = time_s",
-                "What `step --trace FILE.json` writes, for ui.perfetto.dev: one process a rank, one thread a stream, arrows\n"
-                "for messages, memory as counters. Names: F mb3 st2 is the forward pass of micro-batch 3 in stage 2, B a\n"
-                "backward pass, I and W its input and weight gradient, AG, RS, AR and A2A collectives. Idle slices say what\n"
-                "is waited for: bubble (nothing is on the way), a message on the link, the data-parallel stream, the\n"
-                "slowest rank. `shown` are the ranks in the file, `left_out_for_size` those asked for that --trace-size left\n"
+                "What `step --trace FILE.json` writes, for ui.perfetto.dev: one process a rank, one thread a "
+                "stream, arrows\n"
+                "for messages, memory as counters. Names: F mb3 st2 is the forward pass of micro-batch 3 in "
+                "stage 2, B a\n"
+                "backward pass, I and W its input and weight gradient, AG, RS, AR and A2A collectives. Idle "
+                "slices say what\n"
+                "is waited for: bubble (nothing is on the way), a message on the link, the data-parallel "
+                "stream, the\n"
+                "slowest rank. `shown` are the ranks in the file, `left_out_for_size` those asked for that "
+                "--trace-size left\n"
                 "no room for. `run --trace` draws one trial of the run instead."},
-    Explanation{"report", "pictures", "report", "",
-                "What `--report FILE.html` writes: every chart of the result in one file that loads nothing from any network.\n"
-                "It also simulates the step at other batches and on other numbers of nodes, for two of its charts."},
+    Explanation{
+        "report", "pictures", "report", "",
+        "What `--report FILE.html` writes: every chart of the result in one file that loads nothing from any "
+        "network.\n"
+        "It also simulates the step at other batches and on other numbers of nodes, for two of its charts."},
     // ---- exit statuses
     Explanation{"exit-0", "exit status", "", "", "Done: the scenario fits and every claim holds."},
     Explanation{
