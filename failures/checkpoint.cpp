@@ -104,7 +104,23 @@ Seconds chosen_interval(const CheckpointSettings& settings, const CheckpointLeve
 
 }  // namespace
 
-CheckpointSettings read_checkpoint(Section section) {
+StorageSpec read_storage(Section section) {
+  StorageSpec storage;
+  storage.name = section.text("name", "inline");
+  storage.kind = kind_of(section.choice("kind", kTierKindNames, "parallel_fs"));
+  storage.write = section.bandwidth("write", storage.write);
+  storage.read = section.bandwidth("read", storage.read);
+  storage.gb_month = section.dollars("gb_month", storage.gb_month);
+  storage.gb_egress = section.dollars("gb_egress", storage.gb_egress);
+  if (section.ok() && storage.kind < TierKind::parallel_fs)
+    section.fail("kind", "a storage is parallel_fs or object_store; others are checkpoint.tiers");
+  for (const auto& [key, rate] : {std::pair{"write", storage.write}, {"read", storage.read}})
+    if (section.ok() && !(rate.value > 0))
+      section.fail(key, fmt::format("the {} bandwidth must be greater than 0", key));
+  return storage;
+}
+
+CheckpointSettings read_checkpoint(Section section, const StorageSpec& storage) {
   constexpr std::array<std::string_view, 2> modes{"sync", "async"};
   CheckpointSettings settings;
   read_interval(section, settings);
@@ -114,9 +130,10 @@ CheckpointSettings read_checkpoint(Section section) {
   if (settings.block) settings.block = limited(section, "block", *settings.block);
   if (settings.persist) settings.persist = limited(section, "persist", *settings.persist);
   if (section.has("bytes")) settings.bytes = section.bytes("bytes");
-  settings.write = section.bandwidth("write", settings.write);
-  settings.read = section.bandwidth("read", settings.read);
-  settings.storage = kind_of(section.choice("storage", kTierKindNames, "parallel_fs"));
+  settings.write = section.bandwidth("write", storage.write);
+  settings.read = section.bandwidth("read", storage.read);
+  settings.storage = kind_of(
+      section.choice("storage", kTierKindNames, kTierKindNames[static_cast<std::size_t>(storage.kind)]));
   settings.slowdown = section.number("slowdown", settings.slowdown);
   settings.retain = section.count("retain", settings.retain);
   settings.archive =

@@ -47,6 +47,17 @@ struct CheckpointTier {
   Bandwidth write{5e9};     // local_disk: of one node's NVMe (assumption); others: of the whole job
 };
 
+// Where durable saves go: an entry of the library, or inline. Bandwidths are of the whole job.
+struct StorageSpec {
+  std::string name = "default";
+  TierKind kind = TierKind::parallel_fs;
+  // 85,000 saves measured at 50-200 GB/s (VAST), ByteCheckpoint 111 GB/s
+  Bandwidth write{100e9};
+  Bandwidth read{100e9};        // assumption: as fast as writing
+  Dollars gb_month, gb_egress;  // 0: not priced
+};
+StorageSpec read_storage(Section section);
+
 struct CheckpointSettings {
   IntervalRule rule = IntervalRule::automatic;
   Seconds interval{10 * kMinute};  // when fixed, and when nothing ever fails
@@ -55,9 +66,7 @@ struct CheckpointSettings {
                                  // sync bytes / write
   std::optional<Seconds> persist;  // none: async bytes / write; sync 0
   std::optional<Bytes> bytes;      // none: the scale's bytes per parameter (14 with Adam) x parameters
-  Bandwidth write{
-      100e9};  // of the whole job; 85,000 saves measured at 50-200 GB/s (VAST), ByteCheckpoint 111 GB/s
-  Bandwidth read{100e9};                     // assumption: as fast as writing
+  Bandwidth write = StorageSpec{}.write, read = StorageSpec{}.read;
   TierKind storage = TierKind::parallel_fs;  // where the durable saves go
   double slowdown = 1;                       // step time while a durable save persists, over normal
   std::int64_t retain = 0;                   // newest durable saves that are kept; 0: all
@@ -65,8 +74,9 @@ struct CheckpointSettings {
   std::vector<CheckpointTier> tiers;
 };
 
-// Reads `checkpoint:`; a fixed interval shorter than its own blocking time is refused here.
-CheckpointSettings read_checkpoint(Section section);
+// Reads `checkpoint:`; what it leaves out of bandwidths and kind is the storage's. A fixed interval shorter than its own
+// blocking time is refused here.
+CheckpointSettings read_checkpoint(Section section, const StorageSpec& storage = {});
 
 // ---- what training_run follows --------------------------------------------------------------------------
 

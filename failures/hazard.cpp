@@ -220,9 +220,16 @@ FailureModel read_failures(Section section) {
   return model;
 }
 
-void set_sensitivity(FailureModel& model, double of_the_step) {
-  for (FailureClass& failure : model.classes)
-    if (!failure.sensitivity) failure.sensitivity = of_the_step;
+double step_factor(const FailureClass& failure, double slowdown) {
+  if (failure.sensitivity) return 1 + *failure.sensitivity * (slowdown - 1);
+  if (failure.response.empty()) return slowdown;
+  SlowPoint low, high = failure.response.front();
+  for (std::size_t i = 1; i < failure.response.size() && slowdown > high.slowdown; ++i) {
+    low = high;
+    high = failure.response[i];
+  }
+  const double line = (high.step - low.step) / (high.slowdown - low.slowdown);
+  return std::max(1.0, low.step + line * (slowdown - low.slowdown));
 }
 
 std::int64_t domain_size(const FailureClass& failure, const JobScale& scale) {

@@ -79,6 +79,11 @@ inline constexpr std::array<std::string_view, 10> kActionNames{
 enum class HazardClock : std::uint8_t { always, up };
 inline constexpr std::array<std::string_view, 2> kClockNames{"always", "up"};
 
+// What the step model says of one severity: a node `slowdown` times slower, the step `step` times.
+struct SlowPoint {
+  double slowdown = 1, step = 1;
+};
+
 struct FailureClass {
   std::string name;
   Domain domain = Domain::node;
@@ -96,12 +101,13 @@ struct FailureClass {
   double slowdown = 1;             // slow: step time over the normal step time
   double slowdown_spread = 0;      // slow: sigma of a lognormal excess (slowdown - 1), mean kept
   double duration_spread = 0;      // slow: 0 = exponential; else sigma of a lognormal duration
-  // slow: share of the excess that reaches the step; none: the step model's (set_sensitivity), else 1: all wait
+  // slow: share of the excess that reaches the step; none: `response`
   std::optional<double> sensitivity;
-  bool evict = false;         // slow: the node is swapped `detect` after it became slow
-  Seconds lookback{0};        // rollback
-  Seconds notice{0};          // preempt
-  std::int64_t observed = 0;  // events that the rate was estimated from; 0: taken as exact
+  std::vector<SlowPoint> response;  // slow: from the step model, ascending; empty: all wait for the slow one
+  bool evict = false;               // slow: the node is swapped `detect` after it became slow
+  Seconds lookback{0};              // rollback
+  Seconds notice{0};                // preempt
+  std::int64_t observed = 0;        // events that the rate was estimated from; 0: taken as exact
 };
 
 // Some nodes are worse than the others until they are repaired (AIReSim: 15 % of 5 x more; RSC: "lemons").
@@ -127,8 +133,9 @@ struct FailureModel {
 // Reads `failures: {clock:, classes: [...]}`. What is wrong is recorded in the section's document.
 FailureModel read_failures(Section section);
 
-// Fills in what `sensitivity: auto` left to the step model.
-void set_sensitivity(FailureModel& model, double of_the_step);
+// Step time over normal step time of the job when what is slow takes `slowdown` times as long: by its sensitivity, else
+// linear between the points of its response (from 1, and on beyond the last one).
+double step_factor(const FailureClass& failure, double slowdown);
 
 // Nodes in the class's domain, at this scale.
 std::int64_t domain_size(const FailureClass& failure, const JobScale& scale);

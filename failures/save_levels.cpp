@@ -50,6 +50,7 @@ void SaveLevels::set_grid(const StepGrid& grid) {
     level.stride = unit * std::max<std::int64_t>(1, n);
     unit = level.stride;
   }
+  cycles_.clear();
 }
 
 Work SaveLevels::boundary(Work position) const {
@@ -90,26 +91,28 @@ void SaveLevels::written(std::size_t slowest, Work position, Time now, bool reac
   }
 }
 
-std::vector<SaveLevels::Cycle> SaveLevels::cycles(const Pace& pace) const {
-  std::vector<Cycle> all;
+const std::vector<SaveLevels::Cycle>& SaveLevels::cycles(const Pace& pace) {
+  if (!cycles_.empty() && cycles_of_.same_cycles(pace)) return cycles_;
+  cycles_of_ = pace;
+  cycles_.clear();
   Cycle inner{stretched(levels_[0].stride, pace.factor), {}, 0};
   for (std::size_t i = 0; i < levels_.size(); ++i) {
     const std::int64_t n = i == 0 ? 1 : levels_[i].stride.ns / levels_[i - 1].stride.ns;
     Cycle cycle{repeated(inner.compute, n), repeated(inner.blocked, n) + levels_[i].block,
                 inner.saves * n + 1};
     if (i + 1 == levels_.size()) cycle.blocked += pace.extra;
-    all.push_back(cycle);
+    cycles_.push_back(cycle);
     inner = cycle;
   }
-  return all;
+  return cycles_;
 }
 
-SaveLevels::Jump SaveLevels::jump(Work position, Work limit, Duration left, const Pace& pace) const {
+SaveLevels::Jump SaveLevels::jump(Work position, Work limit, Duration left, const Pace& pace) {
   std::size_t fresh = 0;  // levels whose next save is a whole stride away
   while (fresh < levels_.size() && levels_[fresh].next - position == levels_[fresh].stride) ++fresh;
   if (fresh == levels_.size() && pace.whole_only) --fresh;
   if (fresh == 0) return {};
-  const std::vector<Cycle> all = cycles(pace);
+  const std::vector<Cycle>& all = cycles(pace);
   for (std::size_t l = fresh; l-- > 0;) {
     Work end = limit;
     for (std::size_t i = l + 1; i < levels_.size(); ++i) end = std::min(end, levels_[i].next);
@@ -123,7 +126,7 @@ SaveLevels::Jump SaveLevels::jump(Work position, Work limit, Duration left, cons
 }
 
 void SaveLevels::jumped(const Jump& jump, Work position, Time now, const Pace& pace, bool reachable) {
-  const std::vector<Cycle> all = cycles(pace);
+  const std::vector<Cycle>& all = cycles(pace);
   const Work end = position + jump.work;
   const Time done = now + jump.compute + jump.blocked;
   for (std::size_t i = 0; i <= jump.level; ++i) {

@@ -66,9 +66,10 @@ class SaveLevels {
     double factor;    // wall time over work
     Duration extra;   // of each durable cycle: what persisting slows
     bool whole_only;  // extra > 0 and the present one is not at its begin: only faster levels jump
+    bool same_cycles(const Pace& other) const { return factor == other.factor && extra == other.extra; }
   };
   // Cycles that end before `limit` (work) and within `left` (wall); none: cycles = 0.
-  Jump jump(Work position, Work limit, Duration left, const Pace& pace) const;
+  Jump jump(Work position, Work limit, Duration left, const Pace& pace);
   // Notes what a jump wrote; `now` is its begin.
   void jumped(const Jump& jump, Work position, Time now, const Pace& pace, bool reachable);
 
@@ -78,11 +79,14 @@ class SaveLevels {
     std::int64_t saves = 0;
     Duration wall() const { return compute + blocked; }
   };
-  std::vector<Cycle> cycles(const Pace& pace) const;
+  // [level]; kept until the pace or the grid is another: most jumps follow one of the same pace.
+  const std::vector<Cycle>& cycles(const Pace& pace);
   Work boundary(Work position) const;  // of steps, the first at or after
 
   std::vector<Level> levels_;
   std::vector<StepGrid> grids_;
+  std::vector<Cycle> cycles_;
+  Pace cycles_of_{0, {}, false};
 };
 
 }  // namespace runcast

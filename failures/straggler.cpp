@@ -10,7 +10,7 @@ SlowStretch draw_slow_stretch(const FailureClass& failure, RandomStream& severit
   SlowStretch stretch;
   double excess = failure.slowdown - 1;
   if (failure.slowdown_spread > 0 && excess > 0) excess = severity.lognormal(excess, failure.slowdown_spread);
-  stretch.factor = 1 + failure.sensitivity.value_or(1) * excess;
+  stretch.factor = step_factor(failure, 1 + excess);
   if (failure.duration.value <= 0) return stretch;
   const double seconds = failure.duration_spread > 0
                              ? length.lognormal(failure.duration.value, failure.duration_spread)
@@ -21,7 +21,7 @@ SlowStretch draw_slow_stretch(const FailureClass& failure, RandomStream& severit
 
 double slow_excess(const FailureClass& failure, EventRate rate) {
   const double slow = -std::expm1(-(rate * failure.duration));
-  return slow * failure.sensitivity.value_or(1) * (failure.slowdown - 1);
+  return slow * (step_factor(failure, failure.slowdown) - 1);
 }
 
 double draw_persistent(const PersistentSlowdown& slowdown, RandomStream& random) {

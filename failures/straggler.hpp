@@ -1,8 +1,8 @@
 // Fail-slow: draws by how much and for how long a slow GPU or a degraded link holds the job, and which of the
 // stretches that overlap decides. A synchronous step waits for its slowest member, so the factor of the job is
-// the maximum over stretches:  1 + sensitivity x (slowdown - 1).
+// the maximum over stretches of hazard.hpp's step_factor.
 // Defaults by GREYHOUND (ATC'25): mean 72 min for jobs of 512 GPUs and more, from tens of seconds to 10 h.
-// The step model's own answer to one slow rank is the sensitivity; here it is an input.
+// The step model's own answer to one slow node is an input here (FailureClass::response).
 #pragma once
 
 #include <vector>

@@ -60,8 +60,10 @@ double quiet_rate(const RunInput& input) {
 
 Duration scaled(Duration d, double factor) {
   constexpr double kForever = static_cast<double>(kNever.ns / 8);
-  if (factor == 1) return d;
-  return {static_cast<std::int64_t>(std::min(kForever, std::ceil(static_cast<double>(d.ns) * factor)))};
+  if (factor == 1 || d.ns == 0) return d;
+  const double exact = std::min(kForever, static_cast<double>(d.ns) * factor);
+  const auto whole = static_cast<std::int64_t>(exact);  // towards zero, and durations are not negative
+  return {whole + (static_cast<double>(whole) < exact ? 1 : 0)};
 }
 
 Run::Run(const RunInput& input, std::uint64_t seed, std::uint64_t trial, RunRecord* record)
@@ -148,6 +150,11 @@ void Run::charge_work(Work from, Work to, Duration wall) {
   const auto overlap = [&](Work low, Work high) {
     return std::max(Duration{}, std::min(to, high) - std::max(from, low));
   };
+  const bool normal_speed = wall == to - from && input_.conditions.diurnal == 0;
+  if (normal_speed && from >= std::max(recompute_until_, furthest_)) {  // all new
+    furthest_ = to;
+    return charge(wall, Bucket::useful);
+  }
   const double hour = diurnal(), elastic = elastic_pace(), slow = slow_.factor();
   const double persist = persisting() ? input_.checkpoint.slowdown : 1;
   const Duration normal = std::min(wall, scaled(to - from, hour));

@@ -108,14 +108,6 @@ Offload read_offload(Section& s) {
   return o;
 }
 
-DataLoading read_data_loading(Section s) {
-  DataLoading d;
-  d.workers_per_gpu =
-      positive(s, "workers_per_gpu", s.count("workers_per_gpu", d.workers_per_gpu), 1'000'000);
-  d.time_per_sample = s.seconds("time_per_sample", d.time_per_sample);
-  return d;
-}
-
 std::vector<std::int64_t> read_stage_layers(Section& s, std::int64_t layers, std::int64_t stages,
                                             double head) {
   std::vector<std::int64_t> even = balanced_stages(layers, stages, head);
@@ -330,6 +322,8 @@ ScheduleSpec read_schedule(Section s, const Model& model, const Layout& layout, 
   if (const std::string why = spec.row->refuse(spec.request(layout, m)); !why.empty()) s.fail("name", why);
   return spec;
 }
+
+std::span<const std::string_view> optimizer_names() { return kOptimizers; }
 
 double optimizer_state_bytes(std::string_view optimizer) {
   if (optimizer == "adamw") return 8;        // two fp32 moments [Kingma & Ba 2015]

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "parallelism/data_loading.hpp"
 #include "parallelism/layout.hpp"
 #include "parallelism/model.hpp"
 #include "parallelism/pipeline_execution.hpp"
@@ -49,11 +51,6 @@ struct Offload {
   bool optimizer =
       false;  // fp32 master and moments; the update runs on the CPU (ZeRO-Offload, Ren et al. 2021)
   bool activations = false;  // what layers keep: out behind the forward pass, back behind the backward pass
-};
-
-struct DataLoading {
-  std::int64_t workers_per_gpu = 2;
-  Seconds time_per_sample{0};  // 0: the input pipeline never starves the step
 };
 
 struct TrainingSpec {
@@ -114,6 +111,7 @@ double head_over_layer(const Model&, const TrainingSpec&);
 // Micro-batches of one pipeline in a step. Records a located sentence when the batch does not divide.
 std::int64_t microbatches(Section training, const TrainingSpec&, const Layout&);
 
+std::span<const std::string_view> optimizer_names();
 // Bytes of optimizer state per parameter, without the fp32 master copy.
 double optimizer_state_bytes(std::string_view optimizer);
 

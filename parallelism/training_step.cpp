@@ -146,12 +146,10 @@ void add_jitter(StepBreakdown& b, const StepInput& in) {
 
 // Each replica's loaders must deliver its samples within the step.
 void add_data_loading(StepBreakdown& b, const StepInput& in) {
-  const double samples = static_cast<double>(in.training->global_batch) / in.layout->data;
-  const Seconds needed = in.training->data_loading.time_per_sample *
-                         (samples / static_cast<double>(in.training->data_loading.workers_per_gpu));
-  if (!(needed.value < 1e9))
-    throw ConfigError(fmt::format("data_loading takes {:.3g} s for the samples of one step", needed.value));
-  b.data_loading = std::max(Duration{}, to_clock(needed) - b.total());
+  const DataLoading& loader = in.training->data_loading;
+  const LoadingTime time =
+      loading_time(loader, static_cast<double>(in.training->global_batch), in.layout->data);
+  b.data_loading = starved(loader, time, b.total());
 }
 
 // The same without knowing where the time goes. Plain orders are swept; transfers that hold both ends, and stages on

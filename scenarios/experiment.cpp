@@ -8,6 +8,7 @@
 
 #include "parallelism/kind_traffic.hpp"
 #include "scenarios/prediction.hpp"
+#include "scenarios/provenance.hpp"
 #include "scenarios/run_experiment.hpp"
 #include "scenarios/unfolded_document.hpp"
 
@@ -48,6 +49,23 @@ Json communication_json(const StepResult& r) {
   return list;
 }
 
+// What the loader can deliver against what a step asks.
+Json loading_json(const Scenario& s, const StepResult& r) {
+  const DataLoading& loader = s.training.data_loading;
+  const double batch = static_cast<double>(s.training.global_batch), step = seconds(r.time);
+  const LoadingTime time = loading_time(loader, batch, s.layout.data);
+  const Seconds fed(step - seconds(r.breakdown.data_loading));
+  const bool starves = r.breakdown.data_loading.ns > 0;
+  return {{"workers_s", time.workers.value},
+          {"storage_s", time.storage.value},
+          {"bound", !starves                      ? "none"
+                    : time.workers < time.storage ? "storage"
+                                                  : "workers"},
+          {"samples_per_s", batch / step},
+          {"gpu_utilization", fed.value / step},
+          {"enough_workers", enough_workers(loader, batch, s.layout.data, fed)}};
+}
+
 Json step_json(const Scenario& s, const StepExperiment& e) {
   const StepResult& r = e.step;
   return {{"time_s", seconds(r.time)},
@@ -63,6 +81,7 @@ Json step_json(const Scenario& s, const StepExperiment& e) {
           {"last_stage", r.last_rank},
           {"communication", communication_json(r)},
           {"breakdown_s", breakdown_json(r.breakdown)},
+          {"data_loading", loading_json(s, r)},
           {"memory", memory_json(e.memory)}};
 }
 
@@ -94,13 +113,6 @@ void add_intervals(Json& json, const StepExperiment& e, const PredictionInterval
 }
 
 // ---- the document -------------------------------------------------------------------------------------------
-
-// FNV-1a of the resolved scenario: equal hashes mean equal inputs.
-std::string hash_of(const std::string& text) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211ULL;
-  return fmt::format("{:016x}", hash);
-}
 
 Json open_document(const Document& document) {
   return {{"schema_version", 1}, {"scenario", document.resolved()}};
@@ -257,9 +269,11 @@ nlohmann::ordered_json run_document(Document document, const Library& library,
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
   json["step"] = step_json(s, e);
-  const RunInput in = run_input(s, step_times(s, e, options.seed), e, options);
-  RunOutcome outcome = run_outcome(s, in, options);
+  const std::vector<RunPhase> phases = run_phases(s, e, options.seed);
+  const RunInput in = run_input(s, step_times(s, phases, options.seed), e, options);
+  RunOutcome outcome = run_outcome(s, in, phases, options);
   json["run"] = std::move(outcome.run);
+  if (!s.phases.empty()) json["run"]["phases"] = phases_json(phases);
   json["cost"] = std::move(outcome.cost);
   if (options.studies)
     json["studies"] = run_studies(s, in, options);
@@ -274,12 +288,14 @@ nlohmann::ordered_json goodput_document(Document document, const Library& librar
                                         const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
   const StepExperiment e = simulate(s, options.seed);
-  const RunInput in = run_input(s, step_times(s, e, options.seed), e, options);
+  const std::vector<RunPhase> phases = run_phases(s, e, options.seed);
+  const RunInput in = run_input(s, step_times(s, phases, options.seed), e, options);
   Json json = open_document(document);
   json["step"] = {{"time_s", seconds(e.step.time)},
                   {"memory", {{"fits", e.memory.fits}, {"reason", e.memory.verdict}}}};
-  RunOutcome outcome = run_outcome(s, in, options);
+  RunOutcome outcome = run_outcome(s, in, phases, options);
   json["run"] = std::move(outcome.run);
+  if (!s.phases.empty()) json["run"]["phases"] = phases_json(phases);
   json["cost"] = std::move(outcome.cost);
   json["studies"] = run_studies(s, in, options);
   Json with_step = {{"step", step_json(s, e)}, {"run", json["run"]}, {"cost", json["cost"]}};

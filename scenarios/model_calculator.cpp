@@ -10,6 +10,7 @@
 
 #include "parallelism/roofline.hpp"
 #include "scenarios/library_entries.hpp"
+#include "scenarios/provenance.hpp"
 #include "scenarios/throughput_grade.hpp"
 
 namespace runcast {
@@ -82,6 +83,9 @@ Study read(const ModelRequest& r, const Library& library) {
       s.model.positions > 0 ? std::min(s.model.positions, kUsualSequence) : kUsualSequence;
   s.sequence = r.sequence > 0 ? r.sequence : usual;
   s.context = r.context > 0 ? r.context : Study::real(s.sequence);
+  if (std::ranges::find(optimizer_names(), r.optimizer) == optimizer_names().end())
+    throw ConfigError(fmt::format("--optimizer: unknown optimizer '{}'; legal: {}", r.optimizer,
+                                  fmt::join(optimizer_names(), " ")));
   if (r.mfu && !(*r.mfu > 0 && *r.mfu <= 1))
     throw ConfigError(fmt::format("--mfu: {} is not a share between 0 and 1, e.g. 0.4", *r.mfu));
   return s;
@@ -342,6 +346,26 @@ void add_grade(Json& json, const Study& s) {
   json["measured"] = std::move(m);
 }
 
+// What was asked, with every default filled in.
+Json request_json(const Study& s) {
+  const ModelRequest& r = s.request;
+  return {{"model", r.model},
+          {"sequence", s.sequence},
+          {"convention", name_of(s.convention)},
+          {"gpu", r.gpu},
+          {"precision", r.precision},
+          {"software", r.software},
+          {"optimizer", r.optimizer},
+          {"gpus", r.gpus},
+          {"batch", r.batch},
+          {"context", s.context},
+          {"tokens", json_of(r.tokens)},
+          {"mfu", json_of(r.mfu)},
+          {"usd_per_gpu_hour", r.price ? Json(r.price->value) : Json(nullptr)},
+          {"measured_tokens_per_s", json_of(r.measured)},
+          {"peak_tflops", r.peak ? Json(r.peak->value / kTera) : Json(nullptr)}};
+}
+
 }  // namespace
 
 nlohmann::ordered_json model_document(const ModelRequest& request, const Library& library) {
@@ -361,7 +385,10 @@ nlohmann::ordered_json model_document(const ModelRequest& request, const Library
       "Rooflines are bounds: kernels reach neither peak; `runcast step` simulates what they reach");
   assumptions.emplace_back(
       "Smaller and larger models have this one's proportions; a node shares states by ZeRO-3");
-  json["provenance"] = {{"version", RUNCAST_VERSION}, {"assumptions", assumptions}};
+  json["request"] = request_json(s);
+  json["provenance"] = {{"version", RUNCAST_VERSION},
+                        {"scenario_hash", hash_of(json["request"].dump())},
+                        {"assumptions", assumptions}};
   return json;
 }
 

@@ -10,6 +10,8 @@
 #include <future>
 
 #include "failures/availability.hpp"
+#include "scenarios/run_cost.hpp"
+#include "scenarios/slow_response.hpp"
 
 namespace runcast {
 
@@ -128,7 +130,7 @@ void add_goals(Json& run, const Scenario& s, const RunInput& in, const TrialFigu
   if (!s.run.budget || s.economics.gpu_hour.value <= 0) return;
   const double nodes = static_cast<double>(in.scale.nodes + in.recovery.spares);
   const double per_second =
-      s.economics.gpu_hour.value * nodes * static_cast<double>(in.scale.gpus_per_node) / kHour;
+      s.economics.price().value * nodes * static_cast<double>(in.scale.gpus_per_node) / kHour;
   run["budget"] = {{"usd", s.run.budget->value},
                    {"probability", probability_within(figures, Seconds(s.run.budget->value / per_second))}};
 }
@@ -195,22 +197,68 @@ nlohmann::ordered_json trial_log(const RunInput& in, std::uint64_t seed, std::in
   return {{"trial", trial}, {"events", std::move(events)}, {"spans", std::move(spans)}};
 }
 
-StepTimes step_times(const Scenario& s, const StepExperiment& main, std::uint64_t seed) {
-  StepTimes times;
-  double left = s.training.tokens;
-  auto add = [&](double tokens, const StepResult& step) {
+std::vector<RunPhase> run_phases(const Scenario& s, const StepExperiment& main, std::uint64_t seed) {
+  std::vector<RunPhase> phases;
+  const auto add = [&](std::string name, double tokens, Scenario at, StepResult step) {
     const auto steps = static_cast<std::int64_t>(std::ceil(tokens / step.tokens));
-    if (steps > 0) times.phases.push_back({steps, to_seconds(step.time), {}});
+    if (steps > 0) phases.push_back({std::move(name), tokens, steps, std::move(at), std::move(step)});
   };
-  for (const PhaseSpec& phase : s.phases) {
-    add(phase.tokens, simulate(s.at_phase(phase), seed).step);
-    left -= phase.tokens;
+  const auto add_specs = [&](bool last) {
+    for (const PhaseSpec& spec : s.phases) {
+      if (spec.last != last) continue;
+      Scenario at = s.at_phase(spec);
+      StepResult step = step_of(at, seed, false);
+      add(spec.name, spec.tokens, std::move(at), std::move(step));
+    }
+  };
+  add_specs(false);
+  add(s.phases.empty() ? "training" : "main", s.main_tokens(), s, main.step);
+  add_specs(true);
+  return phases;
+}
+
+nlohmann::ordered_json phases_json(const std::vector<RunPhase>& phases) {
+  Json rows = Json::array();
+  double whole = 0;
+  for (const RunPhase& p : phases) whole += p.time();
+  for (const RunPhase& p : phases) {
+    const Layout& layout = p.scenario.layout;
+    Scenario alone = p.scenario;
+    alone.phases.clear();
+    const MemoryReport memory = memory_of(alone);
+    rows.push_back({{"name", p.name},
+                    {"tokens", p.tokens},
+                    {"steps", p.steps},
+                    {"global_batch", p.scenario.training.global_batch},
+                    {"sequence_length", p.scenario.training.sequence_length},
+                    {"gpus", layout.world()},
+                    {"gpu_hours", p.time() / kHour * layout.world()},
+                    {"tensor", layout.tensor},
+                    {"context", layout.context},
+                    {"pipeline", layout.pipeline},
+                    {"data", layout.data},
+                    {"micro_batches", p.scenario.microbatches},
+                    {"step_s", to_seconds(p.step.time).value},
+                    {"mfu", p.step.mfu},
+                    {"ideal_days", p.time() / kDay},
+                    {"share_of_days", p.time() / whole},
+                    {"peak_gib", in_gib(memory.peak)},
+                    {"fits", memory.fits}});
   }
-  add(left, main.step);
+  return rows;
+}
+
+StepTimes step_times(const Scenario& s, const StepExperiment& main, std::uint64_t seed) {
+  return step_times(s, run_phases(s, main, seed), seed);
+}
+
+StepTimes step_times(const Scenario& s, const std::vector<RunPhase>& phases, std::uint64_t seed) {
+  StepTimes times;
+  for (const RunPhase& p : phases) times.phases.push_back({p.steps, to_seconds(p.step.time), {}});
   const RecoveryPolicy* policy = find_recovery_policy(s.recovery.policy);
   if (policy == nullptr || policy->survivors != Survivors::go_on_slower || times.phases.empty()) return times;
   const double ratio =
-      fewer_replicas_ratio(s, to_seconds(main.step.time), seed) / s.recovery.elastic_overhead;
+      fewer_replicas_ratio(s, to_seconds(step_of(s, seed, false).time), seed) / s.recovery.elastic_overhead;
   const std::int64_t replicas = s.layout.data;
   const std::int64_t most = std::min(s.recovery.max_lost.value_or(replicas / 2), replicas - 1);
   for (TrainingPhase& phase : times.phases)
@@ -220,23 +268,18 @@ StepTimes step_times(const Scenario& s, const StepExperiment& main, std::uint64_
   return times;
 }
 
-// A slow GPU stretches its kernels, not its transfers nor the waits of the pipeline's ends: the share of compute in
-// the step is what a slowdown of one rank makes of the whole.
-double compute_share(const StepResult& step) {
-  const double time = to_seconds(step.time).value;
-  return time > 0 ? std::clamp(to_seconds(step.breakdown.compute).value / time, 0.0, 1.0) : 1;
-}
-
 RunInput run_input(const Scenario& s, const StepTimes& steps, const StepExperiment& step,
                    const ExperimentOptions& options) {
   RunInput in;
   in.steps = steps;
   in.scale = s.job_scale();
-  in.failures = s.failures;
-  set_sensitivity(in.failures, compute_share(step.step));
+  in.failures = with_slow_responses(s, to_seconds(step.step.time), options.seed);
   in.checkpoint = with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(s.failures, in.scale)),
                                     s.recovery, in.scale);
   in.recovery = resolve(s.recovery, in.scale, s.failures);
+  // On demand there is always another node, a cold one.
+  if (s.economics.capacity == Capacity::spot && s.economics.spot.fallback)
+    in.recovery.cold_spares = std::max(in.recovery.cold_spares, in.scale.nodes);
   in.conditions = s.run.conditions;
   const std::vector<std::string> saves = problems(in.checkpoint), wrong = problems(in);
   if (!wrong.empty())
@@ -249,7 +292,8 @@ RunInput run_input(const Scenario& s, const StepTimes& steps, const StepExperime
   return in;
 }
 
-RunOutcome run_outcome(const Scenario& s, const RunInput& in, const ExperimentOptions& options) {
+RunOutcome run_outcome(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
+                       const ExperimentOptions& options) {
   TrialFigures figures;
   const RunSummary result = run_trials(in, options, &figures);
   RunOutcome out;
@@ -271,17 +315,7 @@ RunOutcome run_outcome(const Scenario& s, const RunInput& in, const ExperimentOp
   Json warned = Json::array();
   for (const std::string& sentence : warnings(in.recovery, in.failures, in.scale)) warned.push_back(sentence);
   if (!warned.empty()) out.run["warnings"] = std::move(warned);
-  const double spares = static_cast<double>(in.recovery.spares);
-  const RunCost cost =
-      cost_of(s.economics, s.node, s.layout.world(), spares, Seconds(result.days.mean * kDay));
-  const bool priced = s.economics.gpu_hour.value > 0;
-  out.cost = {{"usd", priced ? Json(cost.dollars.value) : Json(nullptr)},
-              {"gpu_hours", cost.gpu_hours},
-              {"energy_mwh", cost.energy.value / 3.6e9},
-              {"co2e_t", cost.co2e_kg / 1000},
-              {"spare_gpu_hours", cost.spare_gpu_hours},
-              {"spare_usd", priced ? Json(cost.spare_dollars.value) : Json(nullptr)},
-              {"usd_per_gpu_hour", s.economics.gpu_hour.value}};
+  out.cost = cost_json(s, in, phases, result, options);
   return out;
 }
 

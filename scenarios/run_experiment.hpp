@@ -7,10 +7,16 @@
 
 #include "failures/monte_carlo.hpp"
 #include "scenarios/experiment.hpp"
+#include "scenarios/run_cost.hpp"
 
 namespace runcast {
 
-// The distinct steps of the scenario (phases, and fewer replicas where the policy goes on without some).
+// The stretches of the run in their order: phases before the main stretch, the main one, phases after it. Those without
+// a whole token left are not there.
+std::vector<RunPhase> run_phases(const Scenario&, const StepExperiment& main, std::uint64_t seed);
+nlohmann::ordered_json phases_json(const std::vector<RunPhase>&);
+// The steps as data (phases, and fewer replicas where the policy goes on without some).
+StepTimes step_times(const Scenario&, const std::vector<RunPhase>&, std::uint64_t seed);
 StepTimes step_times(const Scenario&, const StepExperiment& main, std::uint64_t seed);
 // What training_run follows; `interval: optimal` is searched by simulation. ConfigError for a run that cannot
 // be simulated.
@@ -19,7 +25,9 @@ RunInput run_input(const Scenario&, const StepTimes&, const StepExperiment&, con
 struct RunOutcome {
   nlohmann::ordered_json run, cost;
 };
-RunOutcome run_outcome(const Scenario&, const RunInput&, const ExperimentOptions&);
+// `phases`: for what the GPUs do in their steps, and how many there are.
+RunOutcome run_outcome(const Scenario&, const RunInput&, const std::vector<RunPhase>& phases,
+                       const ExperimentOptions&);
 
 // What `goodput` tells besides: simulated curves of interval and spares, the run over time, the band with
 // uncertain rates, and one trial's events where they are asked for.

@@ -8,6 +8,7 @@
 
 #include "scenarios/experiment.hpp"
 #include "scenarios/library_entries.hpp"
+#include "scenarios/provenance.hpp"
 #include "scenarios/trained_models.hpp"
 
 namespace runcast {
@@ -38,7 +39,7 @@ Machine machine_of(const Scenario& s, const ScalingRequest& request) {
   m.gpu = s.node.gpu.name;
   m.precision = s.training.precision->name;
   m.peak = peak_rate(s.node.gpu, *s.training.precision);
-  m.price = s.economics.gpu_hour;
+  m.price = s.economics.price();
   if (request.mfu) return m;
   m.mfu = step_of(s, request.seed, false).mfu;
   const double length = static_cast<double>(s.training.sequence_length);
@@ -233,12 +234,16 @@ Own own_model(const ScalingRequest& r, const std::optional<Scenario>& scenario,
 
 std::vector<RampPhase> ramp_of(const Scenario& s) {
   std::vector<RampPhase> ramp;
-  double left = s.training.tokens;
-  for (const PhaseSpec& p : s.phases) {
-    ramp.push_back({p.tokens, static_cast<double>(p.global_batch * p.sequence_length), 0});
-    left -= p.tokens;
-  }
-  ramp.push_back({left, static_cast<double>(s.training.global_batch * s.training.sequence_length), 0});
+  const auto add = [&](bool last) {
+    for (const PhaseSpec& p : s.phases)
+      if (p.last == last)
+        ramp.push_back({p.tokens, static_cast<double>(p.global_batch * p.sequence_length), 0});
+  };
+  add(false);
+  if (s.main_tokens() > 0)
+    ramp.push_back(
+        {s.main_tokens(), static_cast<double>(s.training.global_batch * s.training.sequence_length), 0});
+  add(true);
   return ramp;
 }
 
@@ -296,6 +301,28 @@ Json batch_json(const std::vector<RampPhase>& ramp) {
   return json;
 }
 
+// What was asked; `scenario` as it was understood.
+Json request_json(const ScalingRequest& r, const ScalingLaw& law, const std::optional<Document>& scenario) {
+  const auto of_text = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); };
+  Json ramp = Json::array();
+  for (const RampPhase& p : r.ramp)
+    ramp.push_back({{"tokens", p.tokens}, {"batch_tokens", p.batch}, {"critical_batch_tokens", p.critical}});
+  return {{"law", law.name},
+          {"compute_flops", r.compute ? Json(r.compute->value) : Json(nullptr)},
+          {"gpu_hours", json_of(r.gpu_hours)},
+          {"usd", r.budget ? Json(r.budget->value) : Json(nullptr)},
+          {"loss", json_of(r.loss)},
+          {"gpu", of_text(r.gpu)},
+          {"precision", r.precision},
+          {"mfu", json_of(r.mfu)},
+          {"usd_per_gpu_hour", r.price ? Json(r.price->value) : Json(nullptr)},
+          {"model", of_text(r.model)},
+          {"parameters", json_of(r.parameters)},
+          {"tokens", json_of(r.tokens)},
+          {"ramp", std::move(ramp)},
+          {"scenario", scenario ? scenario->resolved() : Json(nullptr)}};
+}
+
 }  // namespace
 
 nlohmann::ordered_json scaling_document(const ScalingRequest& request, std::optional<Document> document,
@@ -312,6 +339,7 @@ nlohmann::ordered_json scaling_document(const ScalingRequest& request, std::opti
   }
   std::optional<Scenario> scenario;
   if (document) scenario = read_scenario(*document, library);
+  const Json asked = request_json(request, *law, document);
   const Machine machine = find_machine(scenario, request, library);
   const std::optional<Flops> compute = compute_of(request, *law, machine);
 
@@ -343,7 +371,11 @@ nlohmann::ordered_json scaling_document(const ScalingRequest& request, std::opti
     assumptions.push_back(
         fmt::format("Price {:.2f} USD per GPU-hour: the middle of the on-demand range of {}",
                     machine.price.value, machine.gpu));
-  json["provenance"] = {{"version", RUNCAST_VERSION}, {"seed", request.seed}, {"assumptions", assumptions}};
+  json["request"] = asked;
+  json["provenance"] = {{"version", RUNCAST_VERSION},
+                        {"seed", request.seed},
+                        {"scenario_hash", hash_of(asked.dump())},
+                        {"assumptions", assumptions}};
   return json;
 }
 

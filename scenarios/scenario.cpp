@@ -10,6 +10,7 @@
 
 #include "failures/limits.hpp"
 
+#include "parallelism/scaling_law.hpp"
 #include "scenarios/collective_curves.hpp"
 
 namespace runcast {
@@ -126,18 +127,61 @@ void read_cluster(Section s, const Library& library, Scenario& out) {
       s.choice("network", kNetworks, "alpha_beta") == "flow" ? Fidelity::flow : Fidelity::alpha_beta;
 }
 
-std::vector<PhaseSpec> read_phases(Section training, const TrainingSpec& main) {
+// A layout of its own needs a schedule of its own where the pipeline has another degree.
+void read_phase_layout(Section phase, const Scenario& s, PhaseSpec& p) {
+  if (phase.has("layout"))
+    p.layout = read_layout(phase.section("layout"), s.model, s.gpus(), p.sequence_length);
+  p.gpu_share = phase.number("gpu_share", 1);
+  if (phase.ok() && !(p.gpu_share > 0 && p.gpu_share <= 1))
+    phase.fail("gpu_share", "the share of the replicas that a phase has is more than 0 and at most 1");
+  if (phase.ok() && p.gpu_share < 1) {
+    if (!p.layout) p.layout = s.layout;
+    p.layout->data = std::max(1, static_cast<int>(p.layout->data * p.gpu_share));
+  }
+  const Layout& layout = p.layout ? *p.layout : s.layout;
+  if (!phase.ok()) return;
+  const std::int64_t round = p.micro_batch * layout.data;
+  if (p.global_batch % round != 0) {
+    phase.fail("global_batch",
+               fmt::format("a phase's global_batch {} is not divisible by micro_batch {} x data {} = {}; "
+                           "nearest legal: {}",
+                           p.global_batch, p.micro_batch, layout.data, round,
+                           nearest_multiples_text(p.global_batch, round)));
+    return;
+  }
+  if (phase.has("schedule")) {
+    TrainingSpec training = s.training;
+    training.micro_batch = p.micro_batch;
+    p.schedule = read_schedule(phase.section("schedule"), s.model, layout, p.global_batch / round, training,
+                               s.software);
+  } else if (layout.pipeline != s.layout.pipeline) {
+    phase.fail("layout",
+               fmt::format("a phase with pipeline {} beside the run's {} needs a schedule of its own",
+                           layout.pipeline, s.layout.pipeline));
+  }
+}
+
+std::vector<PhaseSpec> read_phases(Section training, const Scenario& s) {
+  constexpr std::array<std::string_view, 2> kPlaces{"first", "last"};
+  const TrainingSpec& main = s.training;
   std::vector<PhaseSpec> phases;
   double sum = 0;
-  for (Section s : training.list("phases")) {
+  for (Section phase : training.list("phases")) {
     PhaseSpec p;
-    p.tokens = static_cast<double>(s.count("tokens"));
-    p.global_batch = s.count("global_batch", main.global_batch);
-    p.sequence_length = s.count("sequence_length", main.sequence_length);
-    if (s.ok() && p.tokens <= 0)
-      s.fail("tokens", "a phase takes at least 1 token; leave it out or write tokens: 252M");
-    if (s.ok() && (p.global_batch < 1 || p.sequence_length < 1 || p.sequence_length > 1'000'000'000))
-      s.fail("tokens", "a phase needs a global_batch and a sequence_length of at least 1");
+    p.name = phase.text("name", "");
+    p.tokens = static_cast<double>(phase.count("tokens"));
+    p.global_batch = phase.count("global_batch", main.global_batch);
+    p.sequence_length = phase.count("sequence_length", main.sequence_length);
+    p.micro_batch = phase.count("micro_batch", main.micro_batch);
+    p.last = phase.choice("when", kPlaces, "first") == "last";
+    if (p.name.empty()) p.name = fmt::format("{} x {}", p.global_batch, p.sequence_length);
+    if (phase.ok() && p.tokens <= 0)
+      phase.fail("tokens", "a phase takes at least 1 token; leave it out or write tokens: 252M");
+    if (phase.ok() && (p.global_batch < 1 || p.micro_batch < 1 || p.sequence_length < 1 ||
+                       p.sequence_length > 1'000'000'000 || p.global_batch > 1'000'000'000))
+      phase.fail("tokens",
+                 "a phase needs a global_batch, a micro_batch and a sequence_length of 1 to 1,000,000,000");
+    if (phase.ok()) read_phase_layout(phase, s, p);
     sum += p.tokens;
     phases.push_back(p);
   }
@@ -147,23 +191,16 @@ std::vector<PhaseSpec> read_phases(Section training, const TrainingSpec& main) {
   return phases;
 }
 
-// The batch of each phase must divide like the main one.
+// What divides the main stretch must divide each phase; its schedule must be able to run.
 void check_phases(Section training, const Scenario& s) {
   for (const PhaseSpec& p : s.phases) {
-    const std::int64_t round = s.training.micro_batch * s.layout.data;
-    if (p.global_batch % round != 0)
-      training.fail(
-          "phases",
-          fmt::format("a phase's global_batch {} is not divisible by micro_batch {} x data {} = {}; nearest "
-                      "legal: {}",
-                      p.global_batch, s.training.micro_batch, s.layout.data, round,
-                      nearest_multiples_text(p.global_batch, round)));
-    const std::int64_t chunks = static_cast<std::int64_t>(2) * s.layout.context;
-    if (s.layout.context > 1 && p.sequence_length % chunks != 0)
+    const Layout& layout = p.layout ? *p.layout : s.layout;
+    const std::int64_t chunks = static_cast<std::int64_t>(2) * layout.context;
+    if (layout.context > 1 && p.sequence_length % chunks != 0)
       training.fail("phases", fmt::format("a phase's sequence_length {} is not divisible into {} chunks",
                                           p.sequence_length, chunks));
-    const std::int64_t shards = static_cast<std::int64_t>(s.layout.tensor) * s.layout.context;
-    if (s.layout.sequence_parallel && p.sequence_length % shards != 0)
+    const std::int64_t shards = static_cast<std::int64_t>(layout.tensor) * layout.context;
+    if (layout.sequence_parallel && p.sequence_length % shards != 0)
       training.fail("phases",
                     fmt::format("a phase's sequence_length {} is not divisible by tensor x context = {}",
                                 p.sequence_length, shards));
@@ -173,10 +210,53 @@ void check_phases(Section training, const Scenario& s) {
       training.fail("phases", fmt::format("{} micro-batches a step of a phase; at most 100000 are simulated",
                                           phase.microbatches));
     else if (const std::string why =
-                 s.schedule.row->refuse(phase.schedule.request(s.layout, phase.microbatches));
+                 phase.schedule.row->refuse(phase.schedule.request(phase.layout, phase.microbatches));
              !why.empty())
       training.fail("phases", fmt::format("a phase's global_batch {}: {}", p.global_batch, why));
   }
+}
+
+EarlyStop read_stop(Section training) {
+  EarlyStop stop;
+  if (!training.has("stop")) return stop;
+  Section s = training.section("stop");
+  if (s.has("share") == s.has("loss"))
+    s.fail("an early stop is {share: 0.8} of the tokens, or {loss: 2.0} by a scaling law");
+  if (s.has("share")) stop.share = s.number("share");
+  if (s.has("loss")) stop.loss = s.number("loss");
+  std::vector<std::string_view> laws;
+  for (const ScalingLaw& law : scaling_laws()) laws.push_back(law.name);
+  stop.law = s.choice("law", laws, stop.law);
+  if (s.ok() && !(stop.share > 0 && stop.share <= 1))
+    s.fail("share", "the share of the tokens that are trained on is more than 0 and at most 1");
+  return stop;
+}
+
+// Tokens of the run with its early stop. A loss is a law's of its own data: a forecast.
+void resolve_stop(Section training, Scenario& s) {
+  double phases = 0;
+  for (const PhaseSpec& p : s.phases) phases += p.tokens;
+  s.stopped_tokens = s.training.tokens * s.stop.share;
+  if (s.stop.loss) {
+    const ScalingLaw& law = *find_scaling_law(s.stop.law);
+    const double parameters = static_cast<double>(count_parameters(s.model).active);
+    const double last = law.loss({parameters, s.training.tokens});
+    const auto tokens = tokens_for_loss(law, parameters, *s.stop.loss);
+    if (!tokens || *tokens > s.training.tokens) {
+      training.fail("stop",
+                    fmt::format("by the law {} a loss of {} is not reached within the run's tokens; it "
+                                "ends at {:.4f}",
+                                law.name, *s.stop.loss, last));
+      return;
+    }
+    s.stopped_tokens = *tokens;
+    s.assumptions.push_back(
+        fmt::format("Early stop: by the law {} the loss is {} after {:.4g} tokens, of {:.4g} at {:.4f}",
+                    law.name, *s.stop.loss, *tokens, s.training.tokens, last));
+  }
+  if (s.stopped_tokens < phases)
+    training.fail("stop", fmt::format("the run stops after {:.4g} tokens, but its phases alone take {:.4g}",
+                                      s.stopped_tokens, phases));
 }
 
 void check_across(Section training, const Scenario& s) {
@@ -197,6 +277,21 @@ void list_assumptions(const Scenario& s, std::vector<std::string>& out) {
   if (s.training.data_loading.time_per_sample.value == 0)
     out.emplace_back("Data loading never starves the step (data_loading.time_per_sample is not given)");
   out.emplace_back("Kernel and link efficiencies come from the hardware library, where each has its source");
+}
+
+// Spot nodes are taken back; a failure model that says how already knows better.
+void add_spot(Scenario& s) {
+  const Economics::Spot& spot = s.economics.spot;
+  const auto takes_back = [](const FailureClass& f) { return f.action == Action::preempt; };
+  if (s.economics.capacity != Capacity::spot || std::ranges::any_of(s.failures.classes, takes_back)) return;
+  FailureClass failure;
+  failure.name = "spot";
+  failure.rate = spot.rate;
+  failure.action = Action::preempt;
+  failure.notice = spot.notice;
+  failure.repair = spot.back;
+  failure.own_repair = true;
+  s.failures.classes.push_back(failure);
 }
 
 std::string place(const Location& at) {
@@ -279,9 +374,19 @@ Scenario Scenario::at_phase(const PhaseSpec& phase) const {
   Scenario s = *this;
   s.training.global_batch = phase.global_batch;
   s.training.sequence_length = phase.sequence_length;
-  s.microbatches = phase.global_batch / (training.micro_batch * layout.data);
+  s.training.micro_batch = phase.micro_batch;
+  if (phase.layout) s.layout = *phase.layout;
+  if (phase.gpu_share < 1) s.nodes = std::max(1, (s.layout.world() + node.gpus - 1) / std::max(1, node.gpus));
+  if (phase.schedule) s.schedule = *phase.schedule;
+  s.microbatches = phase.global_batch / (phase.micro_batch * s.layout.data);
   s.schedule.group_size = static_cast<int>(std::min<std::int64_t>(s.schedule.group_size, s.microbatches));
   return s;
+}
+
+double Scenario::main_tokens() const {
+  double left = stopped_tokens;
+  for (const PhaseSpec& phase : phases) left -= phase.tokens;
+  return left;
 }
 
 Scenario read_scenario(Document& document, const Library& library) {
@@ -296,24 +401,29 @@ Scenario read_scenario(Document& document, const Library& library) {
                  [](Section section, std::string_view name) { return read_software_profile(section, name); });
   Section training = root.section("training");
   s.training = read_training(training, s.software, s.model);
-  s.phases = read_phases(training, s.training);
   Section layout = root.section_or_empty("layout");
   const bool known = document.ok();  // otherwise the layout's rules would speak about nonsense
   s.layout = read_layout(layout, known ? s.model : Model{}, s.gpus(), s.training.sequence_length);
   if (document.ok()) s.microbatches = microbatches(training, s.training, s.layout);
   s.schedule = read_schedule(root.section_or_empty("schedule"), s.model, s.layout, s.microbatches, s.training,
                              s.software);
+  s.stop = read_stop(training);
+  s.phases = read_phases(training, s);
   s.failures = read_entry(root, "failures", "failures", "failure model", library, "default",
                           [](Section section, std::string_view) { return read_failures(section); });
-  s.checkpoint = read_checkpoint(root.section_or_empty("checkpoint"));
+  s.storage = read_entry(root, "storage", "storage", "storage", library, "default",
+                         [](Section section, std::string_view) { return read_storage(section); });
+  s.checkpoint = read_checkpoint(root.section_or_empty("checkpoint"), s.storage);
   s.recovery = read_recovery(root.section_or_empty("recovery"));
   s.economics = read_economics(root.section_or_empty("economics"), s.node.gpu);
+  if (document.ok()) add_spot(s);
   if (auto run = root.optional_section("run")) s.run = read_run(*run);
   if (root.ok() && s.placement == "file" && static_cast<int>(s.gpu_of.size()) < s.layout.world())
     root.fail("cluster", fmt::format("the placement file places {} ranks, but the job has {}",
                                      s.gpu_of.size(), s.layout.world()));
   s.places = {place(training.location("tokens")), place(root.location("checkpoint"))};
   if (document.ok()) check_phases(training, s);
+  if (document.ok()) resolve_stop(training, s);
   if (document.ok()) check_across(training, s);
   document.finish();
   list_assumptions(s, s.assumptions);

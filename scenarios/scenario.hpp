@@ -22,10 +22,24 @@
 
 namespace runcast {
 
-// A stretch of the run with another batch and sequence length, before the main one.
+// A stretch of the run with a batch and a sequence length of its own: before the main one (batch ramp, curriculum) or,
+// `last`, after it (long context, annealing), where wanted with its own layout and schedule.
 struct PhaseSpec {
+  std::string name;
   double tokens = 0;
-  std::int64_t global_batch = 0, sequence_length = 0;
+  std::int64_t global_batch = 0, sequence_length = 0, micro_batch = 1;
+  bool last = false;
+  double gpu_share = 1;  // of the replicas that take part: a job that began smaller
+  std::optional<Layout> layout;
+  std::optional<ScheduleSpec> schedule;
+};
+
+// Training ends before all tokens are seen: after a share of them, or where a scaling law foresees a loss. The main
+// stretch is cut; the phases are kept.
+struct EarlyStop {
+  double share = 1;
+  std::optional<double> loss;
+  std::string law = "chinchilla";
 };
 
 // What is asked of the run, and what shapes it besides failures.
@@ -41,8 +55,8 @@ struct Scenario {
   NodeSpec node;
   int nodes = 1;
   FabricSpec fabric;
-  std::string placement = "packed";   // packed | scattered | random | file
-  std::vector<std::int32_t> gpu_of;   // by rank, when placed by a file
+  std::string placement = "packed";  // packed | scattered | random | file
+  std::vector<std::int32_t> gpu_of;  // by rank, when placed by a file
   Fidelity network = Fidelity::alpha_beta;
   std::vector<Fault> faults;  // unequal ranks and links; any makes every step an unfolded one
   SoftwareProfile software;
@@ -50,8 +64,11 @@ struct Scenario {
   ScheduleSpec schedule;
   TrainingSpec training;
   std::int64_t microbatches = 1;
-  std::vector<PhaseSpec> phases;
+  std::vector<PhaseSpec> phases;  // in their order; those that are `last` follow the main stretch
+  EarlyStop stop;
+  double stopped_tokens = 0;  // of the whole run, with the early stop; training.tokens without one
   FailureModel failures;
+  StorageSpec storage;
   CheckpointSettings checkpoint;
   RecoverySettings recovery;
   Economics economics;
@@ -66,6 +83,7 @@ struct Scenario {
   Placement place(std::uint64_t seed) const;
   // The same scenario with a phase's batch and sequence; its rules were checked when it was read.
   Scenario at_phase(const PhaseSpec&) const;
+  double main_tokens() const;  // of the main stretch
 };
 
 // Reads the whole document and finishes it: throws ConfigError with all errors.

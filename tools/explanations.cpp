@@ -138,7 +138,9 @@ constexpr std::array kExplanations = {
                 "The update of the rank's share of the parameters: memory-bound reads and writes of the "
                 "optimizer's state."},
     Explanation{"data_loading", "breakdown", "step.breakdown_s.data_loading", "",
-                "Waiting for input samples: 0 as long as the workers prepare a batch in less than a step."},
+                "Waiting for input samples: needed = max(time_per_sample * samples of a replica / workers, bytes of the\n"
+                "batch / storage); with prefetching only what is above the step waits, without it all of it.\n"
+                "step.data_loading tells which of both binds, and how many workers were enough."},
     Explanation{"other", "breakdown", "step.breakdown_s.other", "",
                 "What is left: launches, synchronisation, logging, as the software profile has it."},
     // ---- memory
@@ -170,6 +172,9 @@ constexpr std::array kExplanations = {
                 "Google's ML goodput; Meta's effective training time ratio (ETTR) is the same with queue "
                 "time left out. It is\n"
                 "ledger.useful. Do not multiply it with mfu twice: mfu is of the step, goodput of the run."},
+    Explanation{"phases", "run", "", "share_of_days = steps * step_s / sum over phases",
+                "Stretches of the run with a batch, a sequence length, or a layout of their own: each has its step\n"
+                "simulated and its memory checked. days hold the losses of all. In results: run.phases."},
     Explanation{"interruptions", "run", "run.interruptions.mean", "",
                 "How often the job stopped for an unplanned cause, per run."},
     Explanation{"first_failure", "run", "run.first_failure_h.mean", "",
@@ -213,13 +218,24 @@ constexpr std::array kExplanations = {
                 "Work thrown away because silent data corruption was found in it."},
     // ---- cost
     Explanation{"usd", "cost", "cost.usd", "usd = gpu_hours * price of a GPU hour",
-                "With spares where the scenario has them."},
+                "The GPUs of the job. total_usd has spares, storage and egress too; capital_usd is what owning costs."},
     Explanation{"gpu_hours", "cost", "cost.gpu_hours", "gpu_hours = GPUs of the job * wall hours",
                 "Hot spares are spare_gpu_hours."},
-    Explanation{"energy_mwh", "cost", "cost.energy_mwh", "energy = GPUs and hosts * power * hours * pue",
+    Explanation{"hours", "cost", "cost.hours", "sum of the parts = gpu_hours",
+                "Where the GPU-hours go: useful steps by the parts of their time, and what failures, saves and\n"
+                "pauses take by the ledger's buckets. With --result FILE the list of that run."},
+    Explanation{"energy", "cost", "cost.energy", "GPU power = idle + share of the state * (TDP - idle)",
+                "MWh by state of the GPUs (economics.power), of spares, hosts and network, and the overhead of the\n"
+                "building: pue - 1 of all of them."},
+    Explanation{"break_even_discount", "cost", "cost.spot.break_even_discount",
+                "1 - GPU-hours on demand / GPU-hours on spot",
+                "The discount above which spot capacity is cheaper than the same run on demand, which is simulated\n"
+                "beside it without preemption."},
+    Explanation{"energy_mwh", "cost", "cost.energy_mwh", "energy = sum over states of power * hours * pue",
                 "At the data centre's meter: pue is its overhead over the machines' own draw."},
     Explanation{"co2e_t", "cost", "cost.co2e_t", "co2e = energy * carbon intensity of the region",
-                "Tonnes of CO2 equivalent of the electricity; the making of the machines is left out."},
+                "Tonnes of CO2 equivalent of the electricity, by the region; co2e_market_t by the contract, embodied_t of making\n"
+                "the machines, where the scenario has them."},
     // ---- the model by counting
     Explanation{
         "flops_per_token", "model", "flops_per_token.exact",

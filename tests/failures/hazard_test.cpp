@@ -213,7 +213,12 @@ TEST_CASE("places, lemons, young nodes, slow and spot classes are read with thei
   CHECK(model.lemons.multiplier == 10);
   CHECK(model.young.factor == 3);
   CHECK(model.co_occurring == 0.03);
-  set_sensitivity(model, 0.7);
-  CHECK(*model.classes[1].sensitivity == 0.4);
-  CHECK(*model.classes[2].sensitivity == 0.7);
+  // A slow node's share reaches the step; without one the step model's table does: straight lines through (1, 1),
+  // (1.2, 1.1) and (1.6, 1.4), and on beyond: 1.5 -> 1.1 + 0.3 x 0.75, 2 -> 1.4 + 0.4 x 0.75. Without both all wait.
+  CHECK(step_factor(model.classes[1], 1.5) == Approx(1.2).epsilon(1e-12));
+  CHECK(step_factor(model.classes[2], 1.5) == 1.5);
+  model.classes[2].response = {{1.2, 1.1}, {1.6, 1.4}};
+  CHECK(step_factor(model.classes[2], 1.1) == Approx(1.05).epsilon(1e-12));
+  CHECK(step_factor(model.classes[2], 1.5) == Approx(1.325).epsilon(1e-12));
+  CHECK(step_factor(model.classes[2], 2) == Approx(1.7).epsilon(1e-12));
 }

@@ -78,6 +78,7 @@ Answer memory_command(const Invocation&);
 Answer model_command(const Invocation&);
 Answer scaling_command(const Invocation&);
 Answer trace_command(const Invocation&);
+Answer advise_command(const Invocation&);
 Answer calibrate_command(const Invocation&);
 Answer validate_command(const Invocation&);
 Answer import_command(const Invocation&);

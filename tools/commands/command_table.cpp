@@ -83,6 +83,7 @@ constexpr std::array kModelOptions = {
     Option{"gpu", 0, "NAME", "a GPU of the library for roofline, cost and grade (default h100)"},
     Option{"precision", 0, "NAME", "number format (default bf16)"},
     Option{"software", 0, "NAME", "profile that says what gradients and the framework weigh (default megatron)"},
+    Option{"optimizer", 0, "NAME", "whose states are counted: adamw (default), adamw_8bit, adafactor, muon, ..."},
     Option{"batch", 0, "N", "sequences that are decoded together (default 1)"},
     Option{"context", 0, "TOKENS", "context of decoding (default: the sequence)"},
     Option{"tokens", 0, "N", "what training on, reading and generating so many tokens costs, e.g. 100M"},
@@ -107,6 +108,9 @@ constexpr std::array kScalingOptions = {
     Option{"parameters", 0, "N", "likewise, by its number of parameters, e.g. 7B"},
     Option{"tokens", 0, "N", "how many tokens that model is trained on, e.g. 1.4T"},
     Option{"ramp", 0, "PHASES", "batches in tokens, [TOKENS:]BATCH[/CRITICAL],..., e.g. 252M:4M/2M,2.6T:8M/5M"},
+};
+constexpr std::array kAdviseOptions = {
+    Option{"fail-on", 0, "SEVERITY", "exit with 1 when a row is at least so severe: low, medium, high or critical"},
 };
 constexpr std::array kNetworkOptions = {
     Option{"from", 0, "RANK", "bandwidth and latency from this rank (with --to), instead of one pair for each distance"},
@@ -207,6 +211,15 @@ const std::array kCommands = {
             "  runcast scaling --parameters 70B --tokens 1.4T --law besiroglu\n"
             "  runcast scaling --ramp 4M/2M,8M/5M,16M/10M\n",
             scaling_command},
+    Command{"advise", "ranked what-ifs, each re-simulated: days, dollars and CO2e saved", "SCENARIO", 1, 1, true,
+            kAdviseOptions,
+            "Tries each lever on the scenario by simulating the whole run again: attention, recomputation, layout,\n"
+            "schedule, overlap, data loading, precision, optimizer, sharding, checkpoints, recovery, spares, capacity,\n"
+            "curriculum, early stop, place and hardware. Each row has its place in the file, its savings and the --set\n"
+            "that applies it; those that help the same run together are simulated as one.\n\n"
+            "  runcast advise my.yaml\n"
+            "  runcast advise my.yaml --fail-on high\n",
+            advise_command},
     Command{
         "calibrate", "fits the library's efficiency constants to measured steps", "", 0, 0, false,
         kCalibrateOptions,

@@ -12,6 +12,7 @@
 #include "tools/explanations.hpp"
 #include "tools/report/assertion.hpp"
 #include "tools/report/number.hpp"
+#include "tools/report/screen.hpp"
 
 namespace runcast {
 namespace {
@@ -55,6 +56,25 @@ std::string indented(std::string_view text) {
   return out;
 }
 
+// Parts of a whole, the largest first.
+std::string parts_text(const Json& parts, const std::string& file, const Style& style) {
+  std::vector<std::pair<std::string, double>> rows;
+  double sum = 0;
+  for (const auto& [name, value] : parts.items()) {
+    if (!value.is_number() || value.get<double>() == 0) continue;
+    rows.emplace_back(words_of(name), value.get<double>());
+    sum += rows.back().second;
+  }
+  std::ranges::stable_sort(rows, [](const auto& a, const auto& b) { return a.second > b.second; });
+  Columns table;
+  table.column("in " + file, Columns::Align::left);
+  for (const char* name : {"value", "share"}) table.column(name, Columns::Align::right);
+  table.column("", Columns::Align::left);
+  for (const auto& [name, value] : rows)
+    table.row({name, number(value), percent(value / sum), bar(value / sum, 30, style)});
+  return table.text(2);
+}
+
 Answer all_terms(const Style& style) {
   Json rows = Json::array();
   std::string out;
@@ -89,7 +109,12 @@ Answer explain_command(const Invocation& invocation) {
     if (known.path.empty())
       throw ConfigError(fmt::format("--result: '{}' is no single value of a result", known.term));
     const Json result = result_in(file);
-    const Json& value = value_at(result, std::string(known.path), fmt::format("--result {}", file));
+    const std::string path(known.path);
+    if (const Json& parts = part_of(result, path); parts.is_object()) {
+      document["value"] = parts;
+      return Answer(std::move(document), out + parts_text(parts, file, invocation.style));
+    }
+    const Json& value = value_at(result, path, fmt::format("--result {}", file));
     document["value"] = value;
     document["unit"] = unit_of(known.path);
     const std::string unit = unit_of(known.path);

@@ -55,10 +55,17 @@ training:
   # dispatch_precision: bf16    # bf16 | fp8: tokens on their way to experts
   # activation_storage: bf16    # bf16 | narrow: activations kept in the format of the GEMMs
   # overlap: {data: true, tensor: false, pipeline: true, expert: false}
+  # data_loading: {workers_per_gpu: 2, prefetch: 2, time_per_sample: 2 ms, bytes_per_sample: 1 MB, storage: 10 GB/s}
+  # phases: [{name: ramp, tokens: 1B, global_batch: 256, sequence_length: 4096, gpu_share: 0.5, layout: {...}, when: first}]
+  # stop: {share: 0.8}          # or {loss: 2.0}, by a scaling law
 failures: llama3-54-day         # runcast list failures
+# storage: default              # runcast list storage: bandwidth and price of where checkpoints go
 checkpoint: {interval: 10 min, mode: async, block: 2 s, persist: 60 s}   # interval: a time | auto | young | daly | optimal; tiers: [...]
 recovery: {policy: hot_spare, spares: 2}   # restart | hot_spare | cold_spare | wait | elastic | in_memory | in_process | replicated
-economics: {gpu_hour: 3.50 USD, region: us-east, pue: 1.1}   # and run: {deadline: 60 days, budget: 10 MUSD, diurnal: 0.01}
+economics: {gpu_hour: 3.50 USD, region: us-east, pue: 1.1}
+#   capacity: on_demand (reserved | spot, with spot: {discount: 0.65, rate: 0.01 /node-hour, notice: 120 s, fallback: true}),
+#   windows: [{from: 22, to: 6, price: 0.7}], hourly: FILE.csv, power: {computing: 0.95, ...}, embodied: 150 kg, kwh: 0.08 USD
+# run: {deadline: 60 days, budget: 10 MUSD, diurnal: 0.01, evaluation: {every: 12 h, lasts: 10 min}}
 )yaml";
 
 }  // namespace

@@ -30,6 +30,7 @@ Answer model_command(const Invocation& invocation) {
   text("gpu", r.gpu);
   text("precision", r.precision);
   text("software", r.software);
+  text("optimizer", r.optimizer);
   if (arguments.has("sequence"))
     r.sequence = whole_number(arguments.last("sequence"), "sequence", 1, kMostSequence);
   if (arguments.has("gpus"))

@@ -14,6 +14,7 @@ std::string result_screen(const nlohmann::ordered_json& document, const Style& s
 std::string model_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string scaling_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string network_screen(const nlohmann::ordered_json& document, const Style& style);
+std::string advice_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string validation_screen(const nlohmann::ordered_json& document, const Style& style);
 
 // The parts of result_screen; each is "" when its key is absent.
@@ -26,6 +27,7 @@ std::string run_part(const nlohmann::ordered_json& document, const Style& style)
 std::string checkpoint_part(const nlohmann::ordered_json& document, const Style& style);
 std::string studies_part(const nlohmann::ordered_json& document, const Style& style);
 std::string comparison_part(const nlohmann::ordered_json& document, const Style& style);
+std::string phases_part(const nlohmann::ordered_json& document, const Style& style);
 std::string cost_part(const nlohmann::ordered_json& document, const Style& style);
 std::string trace_part(const nlohmann::ordered_json& document, const Style& style);
 std::string provenance_part(const nlohmann::ordered_json& document, const Style& style);

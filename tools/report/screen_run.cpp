@@ -190,6 +190,25 @@ std::string checkpoint_part(const Json& document, const Style& style) {
   return out + table.text(2);
 }
 
+std::string phases_part(const Json& document, const Style& style) {
+  const Json& rows = part_of(document, "run.phases");
+  if (!rows.is_array()) return {};
+  Columns table;
+  table.column("phase", Align::left);
+  for (const char* name :
+       {"tokens", "GPUs", "batch", "sequence", "steps", "step", "MFU", "days", "share", "peak GiB"})
+    table.column(name, Align::right);
+  for (const Json& row : rows)
+    table.row({text_of(row, "name"), count_text(number_of(row, "tokens")), number(number_of(row, "gpus"), 6),
+               number(number_of(row, "global_batch"), 6), number(number_of(row, "sequence_length"), 7),
+               number(number_of(row, "steps"), 6), time_text(number_of(row, "step_s")),
+               percent(number_of(row, "mfu")), number(number_of(row, "ideal_days")),
+               percent(number_of(row, "share_of_days")),
+               fixed(number_of(row, "peak_gib"), 1) +
+                   (part_of(row, "fits") == Json(false) ? " does not fit" : "")});
+  return heading("PHASES", style) + "   days without failures\n" + table.text(2);
+}
+
 std::string cost_part(const Json& document, const Style& style) {
   const Json& cost = part_of(document, "cost");
   if (!cost.is_object()) return {};
@@ -205,6 +224,18 @@ std::string cost_part(const Json& document, const Style& style) {
   add("co2e_t", "t CO2e");
   if (line.empty()) line = "unknown: the run does not finish";
   std::string out = heading("COST", style) + "   " + line + "\n";
+  const Json& spot = part_of(cost, "spot");
+  if (spot.is_object())
+    out += fmt::format(
+        "  spot: {} preemptions, {} days and {} USD, against {} days and {} USD on demand; pays from {} "
+        "off\n",
+        number(number_of(spot, "preemptions")), number(number_of(spot, "days")),
+        number(number_of(spot, "usd")), number(number_of(spot, "on_demand_days")),
+        number(number_of(spot, "on_demand_usd")), percent(number_of(spot, "break_even_discount")));
+  const Json& clean = part_of(cost, "where_and_when.least_carbon");
+  if (clean.is_object() && number_of(clean, "co2e_t") < number_of(cost, "co2e_t"))
+    out += fmt::format("  least carbon: {} in {} h, {} t CO2e\n", text_of(clean, "region"),
+                       number(number_of(clean, "start_in_h")), number(number_of(clean, "co2e_t")));
   const Json& prediction = part_of(cost, "prediction");
   const double low = number_of(prediction, "usd_low"), high = number_of(prediction, "usd_high");
   if (std::isfinite(low) && std::isfinite(high))

@@ -1,0 +1,47 @@
+// What would make a scenario cheaper: every lever of a visible table (advise_levers) tried on it by simulating the whole
+// run again, and those that help together simulated as one. Nothing is looked up: a row's figures are those of `run`
+// with the row's `set`.
+//   rows      the best proposal of each lever; a lever that helps only after others has theirs in its `set` too
+//   severity  by the share of dollars (GPU-hours without a price, CO2e where dollars stay) that it saves:
+//             critical: what does not fit, or never ends, does then; high 20 %, medium 5 %, low 0.5 %
+//   combined  levers that neither change the training's recipe nor need another machine or contract, in the order of
+//             what they save alone, each kept when the run is cheaper with it; savings do not add
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scenarios/experiment.hpp"
+
+namespace runcast {
+
+// A fresh document of the scenario with these assignments applied.
+using ScenarioSource = std::function<Document(const std::vector<std::string>& set)>;
+
+nlohmann::ordered_json advise_document(const ScenarioSource&, const Library&, const ExperimentOptions&);
+
+inline constexpr std::array<std::string_view, 4> kSeverities{"low", "medium", "high", "critical"};
+
+// ---- the table --------------------------------------------------------------------------------------------
+
+struct Proposal {
+  std::string finding, today, proposed;
+  std::vector<std::string> set;
+};
+
+enum class Reach { same_run, recipe, contract, machine };  // what a lever asks for; only same_run is combined
+inline constexpr std::array<std::string_view, 4> kReachNames{"same_run", "recipe", "contract", "machine"};
+
+struct Lever {
+  std::string_view name, key;  // key: of the scenario, where the finding is located
+  std::string_view sentence;
+  Reach reach;
+  bool step_only;  // its proposals differ in the step alone: the best of them is found by the step
+  std::vector<Proposal> (*propose)(const Scenario&, const Library&);
+};
+std::vector<Lever> levers();
+
+}  // namespace runcast

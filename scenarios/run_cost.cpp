@@ -1,0 +1,211 @@
+// See the header.
+#include "scenarios/run_cost.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace runcast {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kJoulesPerMwh = 3.6e9;
+
+double mwh(Joules energy) { return energy.value / kJoulesPerMwh; }
+Json priced(Dollars dollars, bool known) {
+  return known && std::isfinite(dollars.value) ? Json(dollars.value) : Json(nullptr);
+}
+
+// A NIC port is one of a leaf; each tier above it has a port down and one up for each, less what it is oversubscribed.
+Watts network_power(const Scenario& s) {
+  double ports = s.fabric.tiers.empty() ? 0 : 1, share = 1;
+  for (std::size_t i = 0; i + 1 < s.fabric.tiers.size(); ++i) {
+    share /= std::max(1.0, s.fabric.tiers[i].oversubscription);
+    ports += 2 * share;
+  }
+  return s.fabric.power_per_port *
+         (ports * s.node.nics * (s.layout.world() / static_cast<double>(s.node.gpus)));
+}
+
+// Node-hours for which preempted nodes are away, by Little's law.
+double fallback_gpu_hours(const Scenario& s, const RunSummary& result) {
+  double hours = 0;
+  for (std::size_t i = 0; i < s.failures.classes.size(); ++i) {
+    const FailureClass& failure = s.failures.classes[i];
+    if (failure.action != Action::preempt) continue;
+    hours += result.events[i].interruptions * mean_victims(failure, s.job_scale()) *
+             in_hours(failure.repair) * s.node.gpus;
+  }
+  return hours;
+}
+
+RunUse use_of(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
+              const RunSummary& result) {
+  RunUse use;
+  double whole = 0, gpus = 0;
+  std::array<double, 3> in_step{};
+  for (const RunPhase& p : phases) {
+    const std::array<double, 3> shares = shares_in_step(p.step.breakdown);
+    for (std::size_t i = 0; i < shares.size(); ++i) in_step[i] += p.time() * shares[i];
+    gpus += p.time() * p.scenario.layout.world();
+    whole += p.time();
+  }
+  for (double& share : in_step) share /= whole;
+  use.gpus = gpus / whole;
+  use.spare_nodes = static_cast<double>(in.recovery.spares);
+  use.wall = Seconds(result.days.mean * kDay);
+  use.states = state_shares(in_step, result.ledger);
+  use.network = network_power(s);
+  // Assumption: where nothing says how many saves are kept, five are.
+  const double saves = in.checkpoint.retain > 0 ? static_cast<double>(in.checkpoint.retain) : 5;
+  use.kept = in.checkpoint.bytes * saves;
+  if (s.economics.spot.fallback) use.fallback_gpu_hours = fallback_gpu_hours(s, result);
+  return use;
+}
+
+// Where the GPU-hours go: useful steps by the parts of their time, everything else by the ledger. Sums to gpu_hours.
+Json hours_json(const std::vector<RunPhase>& phases, const RunSummary& result, double gpu_hours) {
+  Json json;
+  double whole = 0;
+  for (const RunPhase& p : phases) whole += p.time() * p.scenario.layout.world();
+  std::vector<std::pair<std::string, double>> parts;
+  for (const RunPhase& p : phases) {
+    const Json step = breakdown_json(p.step.breakdown);
+    const double each = p.time() * p.scenario.layout.world() / whole / to_seconds(p.step.time).value;
+    std::size_t i = 0;
+    for (const auto& [key, seconds] : step.items()) {
+      if (i == parts.size()) parts.emplace_back("useful_" + key, 0);
+      parts[i++].second += each * seconds.get<double>();
+    }
+  }
+  const auto useful = static_cast<std::size_t>(Bucket::useful);
+  for (const auto& [name, share] : parts) json[name] = gpu_hours * result.ledger[useful] * share;
+  for (std::size_t b = 0; b < kBuckets; ++b)
+    if (b != useful) json[std::string(kBucketNames[b])] = gpu_hours * result.ledger[b];
+  return json;
+}
+
+Json energy_json(const RunCost& cost, const Economics& e) {
+  Json json;
+  Joules before = cost.spare_energy + cost.host_energy + cost.network_energy;
+  for (std::size_t i = 0; i < cost.gpu_energy.size(); ++i) {
+    json["gpu_" + std::string(kPowerStateNames[i]) + "_mwh"] = mwh(cost.gpu_energy[i]);
+    before += cost.gpu_energy[i];
+  }
+  json["spares_mwh"] = mwh(cost.spare_energy);
+  json["hosts_mwh"] = mwh(cost.host_energy);
+  json["network_mwh"] = mwh(cost.network_energy);
+  json["overhead_mwh"] = mwh(cost.energy) - mwh(before);
+  json["pue"] = e.pue;
+  return json;
+}
+
+// Equivalents for readers: kg of CO2e each.
+Json equivalents_json(double kg) {
+  return {{"flights_new_york_san_francisco", kg / 1100},
+          {"miles_by_car", kg / 0.404},
+          {"phone_charges", kg / 0.005},
+          {"tree_years", kg / 21},
+          {"home_days", kg / 38}};
+}
+
+Json place_json(const Place& place, const RunCost& cost, const HourlyMean& now) {
+  return {{"region", place.region},
+          {"start_in_h", place.start_hour},
+          {"kg_per_kwh", place.mean.kg_per_kwh},
+          {"co2e_t", mwh(cost.energy) * place.mean.kg_per_kwh},
+          {"usd", priced(cost.dollars * (place.mean.price / now.price), cost.dollars.value > 0)}};
+}
+
+Json places_json(const Scenario& s, const RunCost& cost, Seconds wall) {
+  const Economics& e = s.economics;
+  const HourlyMean now = hourly_mean(e, e.region, e.start_hour, wall);
+  const Places best = best_places(e, wall, s.run.deadline);
+  return {{"least_carbon", place_json(best.least_carbon, cost, now)},
+          {"least_price", place_json(best.least_price, cost, now)}};
+}
+
+// The same run on demand: no node is taken back.
+Json spot_json(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
+               const RunCost& spot, const RunSummary& result, const ExperimentOptions& options) {
+  Scenario on_demand = s;
+  on_demand.economics.capacity = Capacity::on_demand;
+  RunInput calm = in;
+  std::erase_if(calm.failures.classes, [](const FailureClass& f) { return f.action == Action::preempt; });
+  on_demand.failures = calm.failures;
+  MonteCarloOptions mc;
+  mc.seed = options.seed;
+  mc.threads = options.threads;
+  mc.trials = result.trials;
+  const RunSummary other = monte_carlo(calm, mc);
+  const RunCost cost = cost_of(on_demand.economics, s.node, use_of(on_demand, calm, phases, other));
+  double preemptions = 0;
+  for (std::size_t i = 0; i < s.failures.classes.size(); ++i)
+    if (s.failures.classes[i].action == Action::preempt) preemptions += result.events[i].interruptions;
+  const double hours = spot.gpu_hours + spot.spare_gpu_hours,
+               calm_hours = cost.gpu_hours + cost.spare_gpu_hours;
+  const bool known = s.economics.gpu_hour.value > 0;
+  return {{"preemptions", preemptions},
+          {"days", result.days.mean},
+          {"on_demand_days", other.days.mean},
+          {"usd", priced(spot.dollars + spot.spare_dollars, known)},
+          {"on_demand_usd", priced(cost.dollars + cost.spare_dollars, known)},
+          {"discount", s.economics.spot.discount},
+          {"break_even_discount", 1 - calm_hours / hours},
+          {"pays", known && spot.dollars + spot.spare_dollars < cost.dollars + cost.spare_dollars}};
+}
+
+}  // namespace
+
+std::array<double, 3> shares_in_step(const StepBreakdown& b) {
+  const double step = to_seconds(b.total()).value;
+  const double computing = to_seconds(b.compute + b.optimizer).value / step;
+  const double communicating = to_seconds(b.tensor_exposed + b.context_exposed + b.expert_exposed +
+                                          b.pipeline_exposed + b.data_exposed)
+                                   .value /
+                               step;
+  return {computing, communicating, 1 - computing - communicating};
+}
+
+StateShares state_shares(const std::array<double, 3>& in_step, const std::array<double, kBuckets>& ledger) {
+  const auto of = [&](Bucket bucket) { return ledger[static_cast<std::size_t>(bucket)]; };
+  const double training = of(Bucket::useful) + of(Bucket::recomputed) + of(Bucket::sdc) + of(Bucket::slow) +
+                          of(Bucket::elastic_deficit);
+  StateShares shares{training * in_step[0], training * in_step[1],
+                     training * in_step[2] + of(Bucket::detect), of(Bucket::checkpoint), 0};
+  shares[4] = std::max(0.0, 1 - shares[0] - shares[1] - shares[2] - shares[3]);
+  return shares;
+}
+
+nlohmann::ordered_json cost_json(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
+                                 const RunSummary& result, const ExperimentOptions& options) {
+  const Economics& e = s.economics;
+  const RunUse use = use_of(s, in, phases, result);
+  const RunCost cost = cost_of(e, s.node, use, s.storage.gb_month, s.storage.gb_egress);
+  const bool known = e.gpu_hour.value > 0;
+  Json json = {{"usd", priced(cost.dollars, known)},
+               {"gpu_hours", cost.gpu_hours},
+               {"energy_mwh", mwh(cost.energy)},
+               {"co2e_t", cost.co2e_kg / 1000},
+               {"spare_gpu_hours", cost.spare_gpu_hours},
+               {"spare_usd", priced(cost.spare_dollars, known)},
+               {"storage_usd", cost.storage_dollars.value},
+               {"egress_usd", cost.egress_dollars.value},
+               {"total_usd", priced(cost.total(), known)},
+               {"usd_per_gpu_hour", e.price().value},
+               {"hours", hours_json(phases, result, cost.gpu_hours)},
+               {"capacity", kCapacityNames[static_cast<std::size_t>(e.capacity)]},
+               {"energy", energy_json(cost, e)},
+               {"co2e_market_t", cost.co2e_market_kg / 1000}};
+  if (e.capital_gpu.value > 0) json["capital_usd"] = cost.capital_dollars.value;
+  if (e.embodied) json["embodied_t"] = cost.embodied_kg / 1000;
+  if (!std::isfinite(result.days.mean)) return json;
+  json["equivalents"] = equivalents_json(cost.co2e_kg);
+  json["where_and_when"] = places_json(s, cost, use.wall);
+  if (e.capacity == Capacity::spot) json["spot"] = spot_json(s, in, phases, cost, result, options);
+  return json;
+}
+
+}  // namespace runcast

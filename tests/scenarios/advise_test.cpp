@@ -1,0 +1,110 @@
+// Advice: rows are what running their assignments gives, and what is wrong is found and ranked by simulation.
+#include "scenarios/advise.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/scenarios/experiment_helpers.hpp"
+
+namespace runcast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// LLaMA 7B on 64 H100 with three faults: standard attention, full recomputation, two slow workers a GPU.
+const char* const kSlow =
+    "name: LLaMA 7B with three faults\n"
+    "model: llama-7b\n"
+    "cluster: {node: hgx-h100, nodes: 8}\n"
+    "layout: {tensor: 1, pipeline: 1, data: auto}\n"
+    "training:\n"
+    "  tokens: 300B\n"
+    "  sequence_length: 2048\n"
+    "  global_batch: 1024\n"
+    "  micro_batch: 2\n"
+    "  attention: standard\n"
+    "  recompute: full\n"
+    "  sharding: zero1\n"
+    "  data_loading: {workers_per_gpu: 2, time_per_sample: 800 ms}\n"
+    "failures: default\n"
+    "economics: {gpu_hour: 3.50 USD}\n";
+
+ExperimentOptions few_trials() {
+  ExperimentOptions options;
+  options.trials = 10;
+  options.threads = 2;
+  return options;
+}
+
+Document with(const std::vector<std::string>& set) {
+  Document document = Document::parse(kSlow, "slow.yaml");
+  for (const std::string& assignment : set) document.set(assignment);
+  return document;
+}
+
+std::vector<std::string> set_of(const Json& row) { return row.at("set").get<std::vector<std::string>>(); }
+
+const Json* row_of(const Json& advice, const std::string& lever) {
+  for (const Json& row : advice.at("rows"))
+    if (row.at("lever") == lever) return &row;
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "advise finds standard attention, full recomputation and a slow loader, and simulates them as one") {
+  const Library library;
+  const Json advice = advise_document(with, library, few_trials());
+  for (const char* lever : {"attention", "recompute", "data_loading"}) {
+    CAPTURE(lever);
+    const Json* row = row_of(advice, lever);
+    REQUIRE(row != nullptr);
+    CHECK(row->at("combined") == true);
+    CHECK(row->at("usd_saved").get<double>() > 0);
+    CHECK(row->at("days_saved").get<double>() > 0);
+    CHECK(row->at("co2e_t_saved").get<double>() > 0);
+  }
+  // Lines of the text above.
+  CHECK(row_of(advice, "attention")->at("where") == "slow.yaml:10");
+  CHECK(row_of(advice, "recompute")->at("where") == "slow.yaml:11");
+  CHECK(row_of(advice, "data_loading")->at("where") == "slow.yaml:13");
+  // Ranked by what simulation says each leaves to pay.
+  double last = 0;
+  for (const Json& row : advice.at("rows")) {
+    const double usd = row.at("after").at("total_usd").get<double>();
+    CHECK(usd >= last);
+    last = usd;
+  }
+  // To the digit: every row and the combination are the run with their assignments.
+  const Json& all = advice.at("combined");
+  for (const Json& row : {*row_of(advice, "recompute"), *row_of(advice, "data_loading"), all}) {
+    const Json run = run_document(with(set_of(row)), library, few_trials());
+    CHECK(row.at("after").at("days") == run.at("run").at("days").at("mean"));
+    CHECK(row.at("after").at("usd") == run.at("cost").at("usd"));
+    CHECK(row.at("after").at("co2e_t") == run.at("cost").at("co2e_t"));
+    CHECK(row.at("after").at("step_s") == run.at("step").at("time_s"));
+  }
+  CHECK(all.at("after").at("total_usd").get<double>() <
+        advice.at("rows").at(0).at("before").at("total_usd").get<double>());
+}
+
+TEST_CASE("what does not fit is critical, and what makes it fit is told first") {
+  // 7B with all activations of standard attention at 8,192 tokens: 32 heads x 8192^2 x 2 B = 4.3 GB of scores a layer.
+  const Library library;
+  const auto source = [](const std::vector<std::string>& set) {
+    Document document = with({"training.recompute=none", "training.sequence_length=8192",
+                              "training.micro_batch=1", "training.data_loading="});
+    for (const std::string& assignment : set) document.set(assignment);
+    return document;
+  };
+  ExperimentOptions options = few_trials();
+  options.trials = 2;
+  const Json advice = advise_document(source, library, options);
+  CHECK(advice.at("base").at("fits") == false);
+  const Json& first = advice.at("rows").at(0);
+  CHECK(first.at("severity") == "critical");
+  CHECK(first.at("after").at("fits") == true);
+  CHECK(advice.at("combined").at("after").at("fits") == true);
+}
+
+}  // namespace runcast

@@ -1,0 +1,48 @@
+// advise: levers tried on a scenario, ranked by what simulation says they save.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "scenarios/advise.hpp"
+#include "tools/commands/simulate.hpp"
+#include "tools/report/screen.hpp"
+
+namespace runcast {
+namespace {
+
+std::size_t severity_rank(const std::string& name) {
+  const auto found = std::ranges::find(kSeverities, name);
+  if (found == kSeverities.end())
+    throw ConfigError(
+        fmt::format("--fail-on: unknown severity '{}'; legal: {}", name, "low medium high critical"));
+  return static_cast<std::size_t>(found - kSeverities.begin());
+}
+
+}  // namespace
+
+Answer advise_command(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  std::optional<std::size_t> least;
+  if (arguments.has("fail-on")) least = severity_rank(arguments.last("fail-on"));
+  Progress progress("levers", arguments.has("quiet"));
+  const ExperimentOptions options = experiment_options(invocation, progress);
+  // Read once: standard input does not come twice.
+  const std::string& name = arguments.positionals.front();
+  if (name == "-")
+    throw ConfigError("advise: a scenario from standard input has no lines to point at; give a file");
+  const ScenarioSource source = [&](const std::vector<std::string>& set) {
+    Document document = open_scenario(name, invocation);
+    for (const std::string& assignment : set) document.set(assignment);
+    return document;
+  };
+  nlohmann::ordered_json document = advise_document(source, invocation.library, options);
+  bool verdict = true;
+  if (least)
+    for (const nlohmann::ordered_json& row : document["rows"])
+      verdict = verdict && severity_rank(row["severity"].get<std::string>()) < *least;
+  std::string screen = advice_screen(document, invocation.style);
+  return Answer(std::move(document), std::move(screen), verdict);
+}
+
+}  // namespace runcast
