@@ -314,8 +314,9 @@ void StepTimeline::add_scopes(RankTimeline& out, const Times& times) const {
 
 void StepTimeline::add_memory(RankTimeline& out, const Times& times) const {
   double live = 0, most = 0;
-  const auto change = [&](Time at, int stage, int by) {
+  const auto change = [&](Time at, int stage, int microbatch, int by) {
     live += by * kept_[index(stage)].value;
+    out.changes.push_back({at, stage, microbatch, by > 0, kept_[index(stage)]});
     most = std::max(most, live);
     if (!out.memory.empty() && out.memory.back().at == at)
       out.memory.back().activations = Bytes(live);
@@ -326,11 +327,11 @@ void StepTimeline::add_memory(RankTimeline& out, const Times& times) const {
   for (const SlotSpan& span : times.slots) {
     const Slot& s = span.slot;
     const bool fused = s.pass == Pass::forward_backward;
-    if (fused || s.pass == Pass::forward) change(span.start, s.stage, 1);
+    if (fused || s.pass == Pass::forward) change(span.start, s.stage, s.microbatch, 1);
     if (fused)
-      change(span.end, s.backward_stage, -1);
+      change(span.end, s.backward_stage, s.backward_microbatch, -1);
     else if (s.pass == Pass::backward || s.pass == Pass::weight_gradient)
-      change(span.end, s.stage, -1);
+      change(span.end, s.stage, s.microbatch, -1);
   }
   for (MemoryPoint& point : out.memory) point.activations = Bytes(std::max(0.0, point.activations.value));
   const Bytes peak = memory_.stages[index(out.pipeline)].total();

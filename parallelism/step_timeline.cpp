@@ -13,7 +13,9 @@ std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
 StepRecord record_of(const StepInput& in, const MemoryReport& memory) {
   StepRecord record;
-  record.step = simulate_step(in);
+  StepInput keeping = in;
+  keeping.keep_data_spans = true;
+  record.step = simulate_step(keeping);
   record.layout = *in.layout;
   record.schedule = in.schedule->row->build(in.schedule->request(*in.layout, in.microbatches));
   record.memory = memory;

@@ -56,6 +56,14 @@ struct TimelineSlice {
   std::int64_t flow = -1;           // the same for both ends of a message
 };
 
+// A micro-batch's activations of a stage come to the rank, or go.
+struct MemoryChange {
+  Time at;
+  int stage = 0, microbatch = 0;
+  bool comes = true;
+  Bytes size;
+};
+
 struct MemoryPoint {
   Time at;
   Bytes activations;  // kept for backward passes
@@ -69,6 +77,7 @@ struct RankTimeline {
   std::vector<TimelineSlice> slices;  // by stream, start, and depth
   Bytes other_memory;                 // all that is no activation; with the highest point it is the peak
   std::vector<MemoryPoint> memory;
+  std::vector<MemoryChange> changes;  // what the points are the sums of
 };
 
 // One collective of a timeline's text: "AG", "RS".

@@ -371,7 +371,7 @@ void StepWork::sum_tied_embeddings(std::vector<Time>& ends) {
 
 void StepWork::record(std::size_t r, DataSpan::Kind kind, std::size_t stage, int bucket, Time start,
                       Duration length) {
-  if (length == Duration{}) return;
+  if (!in_.keep_data_spans || length == Duration{}) return;
   streams_[r].spans.push_back({kind, static_cast<int>(stage), bucket, start, start + length});
 }
 

@@ -27,6 +27,8 @@ struct StepInput {
   // Run the pipeline once more with free transfers, so that idle time is split into the schedule's own bubble and
   // what transfers cause. Without it the bubble holds all waiting that is not for a message on the wire.
   bool attribute_transfers = true;
+  // Also keep when each collective of the data streams ran (StepResult::data_spans).
+  bool keep_data_spans = false;
 };
 
 // Exclusive parts of the step on the rank that ends last; they sum to its time exactly.
@@ -73,7 +75,7 @@ struct StepResult {
   std::vector<CommunicationTotal> communication;
   PipelineTrace trace;
   std::vector<RankEnd> ends;  // [pipeline rank]
-  std::vector<std::vector<DataSpan>> data_spans;  // [pipeline rank], as they were issued
+  std::vector<std::vector<DataSpan>> data_spans;  // [pipeline rank], as they were issued; empty unless asked for
   std::vector<std::string> assumptions;
 };
 

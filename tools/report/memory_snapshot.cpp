@@ -1,6 +1,9 @@
 // A memory snapshot (kineto.hpp): segments as they are at the end, and device_traces, the allocations in time order,
 // which pytorch.org/memory_viz plots [pytorch: torch/cuda/_memory_viz.py, format of _snapshot()]. Addresses are made up:
 // each block has its own.
+#include <fmt/format.h>
+
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tools/report/kineto.hpp"
@@ -68,26 +71,16 @@ std::string memory_snapshot(const StepTimeline& timeline, RankId rank) {
   const std::string kept = "weights, gradients, optimizer, buffers";
   const auto other = static_cast<std::int64_t>(r.other_memory.value);
   const std::int64_t base = snapshot.allocate(other, r.begin, kept);
-  // Activations come and go in steps; the last to come is the first to go, which keeps the blocks' sizes.
-  struct Block {
-    std::int64_t address, size;
-    std::string what;
-  };
-  std::vector<Block> live;
-  double now = 0;
-  for (const MemoryPoint& point : r.memory) {
-    double more = point.activations.value - now;
-    now = point.activations.value;
-    while (more < -0.5 && !live.empty()) {
-      Block block = live.back();
-      live.pop_back();
-      snapshot.free(block.address, block.size, point.at, block.what);
-      more += static_cast<double>(block.size);
-    }
-    const auto size = static_cast<std::int64_t>(more);
+  std::map<std::pair<int, int>, std::int64_t> address_of;  // of a micro-batch in a stage
+  for (const MemoryChange& change : r.changes) {
+    const auto size = static_cast<std::int64_t>(change.size.value);
     if (size <= 0) continue;
-    const std::string what = "activations";
-    live.push_back({snapshot.allocate(size, point.at, what), size, what});
+    const std::string what = fmt::format("activations mb{} st{}", change.microbatch, change.stage);
+    const std::pair key(change.stage, change.microbatch);
+    if (change.comes)
+      address_of[key] = snapshot.allocate(size, change.at, what);
+    else
+      snapshot.free(address_of.at(key), size, change.at, what);
   }
   Json document = {{"segments", snapshot.segments(base, other, kept)},
                    {"device_traces", Json::array({snapshot.take()})},
