@@ -114,6 +114,23 @@ Ordering pair_ordering(std::span<const ComparedCase> cases) {
   return out;
 }
 
+std::vector<SweepOrder> sweep_orders(std::span<const ComparedCase> cases) {
+  std::vector<SweepOrder> out;
+  for (const auto& [name, members] : by_group(cases)) {
+    std::vector<std::string> configurations;
+    std::vector<double> measured, predicted;
+    for (const std::size_t i : members) {  // a configuration measured again has no order of its own
+      const ComparedCase& c = cases[i];
+      if (!c.config.empty() && std::ranges::find(configurations, c.config) != configurations.end()) continue;
+      configurations.push_back(c.config);
+      measured.push_back(c.measured);
+      predicted.push_back(c.predicted);
+    }
+    if (measured.size() >= kLeastOfSweep) out.push_back({name, measured.size(), spearman(measured, predicted)});
+  }
+  return out;
+}
+
 std::map<std::string, Change> one_change(std::span<const ChangeCase> cases,
                                          std::span<const std::string> names,
                                          const std::function<bool(std::size_t, std::size_t)>& follows) {

@@ -39,8 +39,16 @@ struct Ordering {
   double share_right = 0;  // of the pairs
   double spearman = 0;     // mean over groups of 3 or more cases, weighted by cases
 };
+// A sweep: one group of at least `least` cases of different configurations, and the rank correlation in it.
+struct SweepOrder {
+  std::string group;
+  std::size_t cases = 0;
+  double spearman = 0;
+};
+inline constexpr std::size_t kLeastOfSweep = 4;
 inline constexpr double kApart = 0.03;
 Ordering pair_ordering(std::span<const ComparedCase> cases);
+std::vector<SweepOrder> sweep_orders(std::span<const ComparedCase> cases);  // by name of the group
 
 // What a case was: values by the name of what can be changed. Two cases with values that differ under one
 // name only (or under one name and its followers, see validation.cpp) are a change.

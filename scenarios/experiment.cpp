@@ -10,6 +10,8 @@
 #include "scenarios/prediction.hpp"
 #include "scenarios/provenance.hpp"
 #include "scenarios/run_experiment.hpp"
+#include "scenarios/scenario_source.hpp"
+#include "scenarios/sensitivity.hpp"
 #include "scenarios/unfolded_document.hpp"
 
 namespace runcast {
@@ -280,6 +282,7 @@ nlohmann::ordered_json run_document(Document document, const Library& library,
   else if (options.log_trial)
     json["studies"]["log"] = trial_log(in, options.seed, *options.log_trial);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
+  if (options.sensitivity) json["sensitivity"] = sensitivity_json(s, library, options);
   close_document(json, s, e, options);
   return json;
 }

@@ -22,6 +22,7 @@ namespace runcast {
 struct ExperimentOptions {
   std::uint64_t seed = 1;
   int threads = 1;                        // the same bits for any number
+  bool sensitivity = false;               // run: elasticities to each constant too
   bool unfolded = false;                  // every rank on its own clock, and the critical path
   std::optional<std::int64_t> trials;     // none: 200
   bool automatic_trials = false;          // until the mean days are known to 0.1 %, at most 10,000

@@ -389,6 +389,12 @@ double Scenario::main_tokens() const {
   return left;
 }
 
+int gpus_of(Document& document, const Library& library) {
+  Scenario s;
+  read_cluster(document.root().section("cluster"), library, s);
+  return s.gpus();
+}
+
 Scenario read_scenario(Document& document, const Library& library) {
   Scenario s;
   Section root = document.root();

@@ -86,6 +86,9 @@ struct Scenario {
   double main_tokens() const;  // of the main stretch
 };
 
+// GPUs of the document's cluster, the rest unread.
+int gpus_of(Document& document, const Library& library);
+
 // Reads the whole document and finishes it: throws ConfigError with all errors.
 Scenario read_scenario(Document& document, const Library& library);
 

@@ -224,6 +224,21 @@ Json ordering_json(const Cases& cases) {
   return json;
 }
 
+// Rows that differ in their layout alone: whether the best of them is told.
+Json sweeps_json(const Cases& cases) {
+  const auto group = [](const PublishedRow& r) {
+    return fmt::format("{} {} s{} on {} GPUs, batch {}, {}", model_on_machine(r), r.precision, r.seq_len, r.gpus,
+                       r.global_batch, r.framework);
+  };
+  Json list = Json::array();
+  std::vector<double> all;
+  for (const SweepOrder& sweep : sweep_orders(compared(cases, group))) {
+    list.push_back({{"sweep", sweep.group}, {"rows", sweep.cases}, {"spearman", sweep.spearman}});
+    all.push_back(sweep.spearman);
+  }
+  return {{"median", all.empty() ? Json() : Json(quantile(all, 0.5))}, {"sweeps", std::move(list)}};
+}
+
 const std::vector<std::string> kChangeNames = {"precision",
                                                "gpus",
                                                "global_batch",
@@ -374,6 +389,7 @@ Json document_of(const PublishedTable& table, const std::vector<RowPrediction>& 
   json["dense"] = summary_json(summarize(errors_of(select(cases, dense))));
   json["moe"] = summary_json(summarize(errors_of(select(cases, moe))));
   json["ordering"] = ordering_json(cases);
+  json["layout_sweeps"] = sweeps_json(cases);
   json["one_change"] = one_change_json(cases);
   json["baselines"] = baselines_json(cases);
   json["remeasurement_floor"] = floor_json(cases);

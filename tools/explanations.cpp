@@ -403,6 +403,24 @@ constexpr std::array kExplanations = {
         "What `--report FILE.html` writes: every chart of the result in one file that loads nothing from any "
         "network.\n"
         "It also simulates the step at other batches and on other numbers of nodes, for two of its charts."},
+    // ---- studies
+    Explanation{"search", "studies", "", "bound <= simulated time; simulate by bound until bound > the last of the best",
+                "`runcast search` counts every layout of a cluster, rejects what does not divide or fit, bounds the rest\n"
+                "from below and simulates in the order of the bounds. bound_share is the bound of a listed layout over\n"
+                "its simulated figure. pareto: layouts than which none is better in time, memory and cost together, by\n"
+                "classes of memory. nearest_miss: the fastest of those that lack up to 15 % of memory, where it is faster\n"
+                "than all that fit. own: the scenario's layout beside the best, and where its step is longer."},
+    Explanation{"sensitivity", "studies", "sensitivity.rows", "elasticity = d ln(figure) / d ln(constant)",
+                "By simulating again with the constant 5 % up and down, on the same failures: 0.4 says that one per\n"
+                "cent more of the constant makes the figure 0.4 % larger. With sd, how well the calibration knows the\n"
+                "constant, the headline figures get an interval: variance of ln(figure) = sum (elasticity * sd)^2, as if\n"
+                "constants were known independently of each other. step.prediction is the interval of like measured steps."},
+    Explanation{"sweep", "studies", "", "point = f(index, seed)",
+                "`runcast sweep` asks one scenario at many points. The file of rows is at each moment the beginning of the\n"
+                "whole one: a sweep that was killed goes on where it stopped, and parts (--shard) merge to the same bytes."},
+    Explanation{"compare", "studies", "step_difference_s", "sum of terms = difference",
+                "`runcast compare`: the step's terms are those of breakdown_s; the run's are its ledger in days, useful\n"
+                "time by the terms of the step. Exit status as diff's: 0 equal, 1 different."},
     // ---- exit statuses
     Explanation{"exit-0", "exit status", "", "", "Done: the scenario fits and every claim holds."},
     Explanation{
@@ -415,7 +433,7 @@ constexpr std::array kExplanations = {
     Explanation{"exit-3", "exit status", "", "",
                 "A bug of runcast: an invariant is broken. Please report it with the scenario."},
     Explanation{"exit-130", "exit status", "", "",
-                "Interrupted (Ctrl-C). No output file is left half-written."},
+                "Interrupted (Ctrl-C). No output file is left half-written; search and sweep keep what is done."},
 };
 
 }  // namespace

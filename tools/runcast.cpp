@@ -25,6 +25,7 @@ constexpr int kDone = 0;
 constexpr int kModelSaysNo = 1;
 constexpr int kBadInput = 2;
 constexpr int kBug = 3;
+constexpr int kInterrupted = 130;
 
 Format chosen_format(const Arguments& arguments) {
   if (arguments.has("format")) return format_named(arguments.last("format"));
@@ -78,6 +79,7 @@ int execute(const Command& command, const Arguments& arguments) {
   report.write(answer, invocation);
   if (arguments.has("no-timing")) remove_timing(*answer.document);
   output.finish(rendered(answer, format));  // the whole result, whatever the verdict
+  if (answer.interrupted) return kInterrupted;
   const bool holds = all_hold(assertions, *answer.document);
   return answer.verdict && holds ? kDone : kModelSaysNo;
 }

@@ -39,6 +39,7 @@ struct Answer {
   std::unique_ptr<nlohmann::ordered_json> document;
   std::string screen;   // for people: what --format table prints
   bool verdict = true;  // false: the model says no (exit status 1)
+  bool interrupted = false;  // Ctrl-C: what was done is here (exit status 130)
 
   // An answer of `document`; the screen is what `render` makes of it.
   Answer(nlohmann::ordered_json document, std::string screen, bool verdict = true);
@@ -83,6 +84,11 @@ Answer calibrate_command(const Invocation&);
 Answer validate_command(const Invocation&);
 Answer import_command(const Invocation&);
 Answer network_command(const Invocation&);
+Answer search_command(const Invocation&);
+Answer compare_command(const Invocation&);
+Answer sweep_command(const Invocation&);
+Answer merge_command(const Invocation&);
+Answer export_command(const Invocation&);
 Answer init_command(const Invocation&);
 Answer list_command(const Invocation&);
 Answer show_command(const Invocation&);

@@ -38,7 +38,29 @@ constexpr std::array kStepOptions = {
            "e.g. 0,17,32-47 or all (default: one of each stage; unfolded: those on the critical path first)"},
     Option{"trace-size", 0, "SIZE", "ranks are left out beyond this (default 50 MB)"}};
 constexpr std::array kRunOptions = {
+    Option{"sensitivity", 0, "", "elasticity of step time, days and cost to each constant, rate and price"},
+    Option{"trials", 0, "N", "how many runs are drawn (default 200), or auto: until the mean is known to 0.1 %"},
     Option{"trace", 0, "FILE.json", "one trial of the run, for ui.perfetto.dev; .json.gz compresses"}};
+constexpr std::array kSearchOptions = {
+    Option{"objective", 0, "NAME", "step_time (default), tokens_per_dollar, days or energy (both with failures)"},
+    Option{"space", 0, "KEY=[A,B]", "values of one choice, e.g. tensor=[4,8], schedule=[1f1b], nodes=[64,128]; repeatable"},
+    Option{"where", 0, "CLAIM", "list only layouts for which the claim holds, e.g. 'peak_gib < 70'; repeatable"},
+    Option{"top", 0, "N", "how many layouts are listed (default 10)"},
+    Option{"trials", 0, "N", "runs drawn for each layout, for days and energy (default 40)"},
+};
+constexpr std::array kSweepOptions = {
+    Option{"results", 0, "FILE.jsonl", "where rows are written as points are done (default: beside STUDY)"},
+    Option{"shard", 0, "i/N", "only the i-th of N parts, or auto: as Slurm, Open MPI or PMI say"},
+    Option{"dry-run", 0, "", "the points, without simulating them"},
+    Option{"trials", 0, "N", "runs drawn for each point, where the answer is run (default 200)"},
+};
+constexpr std::array kMergeOptions = {Option{"results", 0, "FILE.jsonl", "the file to write"}};
+constexpr std::array kExportOptions = {
+    Option{"shards", 0, "N", "parts (default 16)"},
+    Option{"results", 0, "FILE.jsonl", "where the merged rows go (default: beside STUDY)"},
+};
+constexpr std::array kCompareOptions = {
+    Option{"trials", 0, "N", "how many runs are drawn of each (default 200), or auto"}};
 constexpr std::array kGoodputOptions = {
     Option{"trials", 0, "N",
            "how many runs are drawn (default 200, at most 1,000,000), or auto: until the mean is known to "
@@ -138,7 +160,8 @@ const std::array kCommands = {
         "  runcast run llama3-405b-16k\n"
         "  runcast run my.yaml --set layout.tensor=4 --assert 'step.mfu > 0.38'\n"
         "  runcast run my.yaml -o result.json\n"
-        "  runcast run my.yaml --report run.html --trace run.json.gz\n",
+        "  runcast run my.yaml --report run.html --trace run.json.gz\n"
+        "  runcast run llama3-70b --sensitivity\n",
         run_command},
     Command{"step",
             "one optimizer step: time, breakdown, bubble, MFU, memory",
@@ -250,6 +273,44 @@ const std::array kCommands = {
         "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
         "  runcast import failures ours.csv --nodes 286 --span 180days\n",
         import_command},
+    Command{"search", "the best layouts for a cluster, and why the others are not", "SCENARIO", 1, 1, true, kSearchOptions,
+            "Counts every layout of the scenario's GPUs: tensor, context, pipeline, data and expert degrees, sequence\n"
+            "parallelism, rank order, schedule with virtual stages and group size, micro-batch, recomputation, sharding\n"
+            "and overlaps. What does not divide or fit is told by reason; what is left is bounded from below, and the\n"
+            "best by bound are simulated until no other can be better. Ctrl-C keeps what is done (status 130).\n\n"
+            "  runcast search llama3-70b\n"
+            "  runcast search llama3-70b --objective tokens_per_dollar --space 'nodes=[8,16,32]' --where 'step_s < 12'\n"
+            "  runcast search my.yaml --space 'tensor=[8]' --space 'schedule=[1f1b,interleaved_1f1b]' --format json\n\n"
+            "Choices: tensor, context, pipeline, expert, expert_tensor, sequence_parallel, order, context_method,\n"
+            "micro_batch, schedule, virtual_stages, group_size, recompute, sharding, overlap.data, overlap.tensor,\n"
+            "overlap.pipeline, overlap.expert; and of the machine: node, nodes, global_batch.\n",
+            search_command},
+    Command{"sweep", "a study: a scenario at many points, resumable, in parts", "STUDY", 1, 1, true, kSweepOptions,
+            "STUDY is a YAML file: scenario, design (grid, zip, list, random, latin_hypercube), keys with values or\n"
+            "ranges, answer (step or run), results. Rows are written to --results in the order of the points as they\n"
+            "are done; the same command goes on after an interruption and ends with the same bytes.\n\n"
+            "  runcast sweep study.yaml --dry-run\n"
+            "  runcast sweep study.yaml --results out.jsonl --format csv -o out.csv\n"
+            "  mpirun -n 4 runcast sweep study.yaml --results out.jsonl --shard auto -j 1\n"
+            "  runcast merge out.*-of-4.jsonl --results out.jsonl\n",
+            sweep_command},
+    Command{"compare", "what differs between scenarios, and where the difference of the results lies", "A B [C...]", 2, 16,
+            true, kCompareOptions,
+            "Inputs that differ, results side by side, and the differences of step time and of days in terms that sum\n"
+            "to them. Exit status as diff's: 0 when nothing differs, 1 when something does.\n\n"
+            "  runcast compare llama3-405b-8k llama3-405b-16k\n"
+            "  runcast compare ours.yaml theirs.yaml --format json\n",
+            compare_command},
+    Command{"merge", "the results of a study's parts as one file", "FILE [FILE...]", 1, 100'000, false, kMergeOptions,
+            "Checks that all files are of one study, version and seed, and that no point is missing or twice there.\n"
+            "The merged file is byte for byte what one process writes.\n\n"
+            "  runcast merge out.*-of-8.jsonl --results out.jsonl\n",
+            merge_command},
+    Command{"export", "a script that runs a study in parts, by Slurm or GNU parallel", "slurm|parallel STUDY", 2, 2, false,
+            kExportOptions,
+            "  runcast export slurm study.yaml --shards 32 > study.sbatch && sbatch study.sbatch\n"
+            "  runcast export parallel study.yaml --shards 8 | bash\n",
+            export_command},
     Command{"network", "bandwidth, latency, collectives and bisection of a scenario's network", "SCENARIO", 1, 1, true,
             kNetworkOptions,
             "Bandwidth and latency between ranks; each collective of the layout with its size, algorithm, protocol, "

@@ -44,7 +44,7 @@ std::string bash_script() {
   out +=
       "  esac\n"
       "  case $command in\n"
-      "    run|step|goodput|memory) names=$(runcast list runs --format csv 2>/dev/null | cut -d, -f2) ;;\n"
+      "    run|step|goodput|memory|search|compare) names=$(runcast list runs --format csv 2>/dev/null | cut -d, -f2) ;;\n"
       "    show) names=$(runcast list --format csv 2>/dev/null | cut -d, -f2) ;;\n";
   out += fmt::format("    help) names='{}' ;;\n    completion) names='bash zsh fish' ;;\n", command_names());
   out +=

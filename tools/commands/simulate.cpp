@@ -11,7 +11,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "scenarios/published.hpp"
 #include "sim/error.hpp"
 #include "tools/commands/trace.hpp"
 #include "tools/report/gantt.hpp"
@@ -23,19 +22,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::int64_t kMostTrials = 1'000'000;  // five numbers of each are kept
-
-Document document_named(const std::string& argument, const Library& library) {
-  if (argument == "-")
-    return Document::parse(std::string(std::istreambuf_iterator<char>(std::cin), {}), "<stdin>");
-  constexpr std::string_view kPublished = "published:";
-  if (argument.starts_with(kPublished))
-    return Document::parse(published_scenario(argument.substr(kPublished.size()), library), argument);
-  const bool path_like =
-      argument.find('/') != std::string::npos || argument.ends_with(".yaml") || argument.ends_with(".yml");
-  if (path_like || std::filesystem::is_regular_file(argument)) return Document::load(argument);
-  const LibraryEntry& entry = library.get("runs", argument, "scenario", "runcast");
-  return Document::parse(entry.text, entry.path);
-}
 
 // On a terminal the pipeline is drawn too.
 Answer with_gantt(Answer answer, const Invocation& invocation, const ExperimentOptions& options) {
@@ -81,10 +67,16 @@ std::string read_text(const std::string& path, std::string_view where) {
   return text;
 }
 
+ScenarioSource source_of(const std::string& argument, const Invocation& invocation) {
+  ScenarioSource source =
+      argument == "-" ? ScenarioSource{std::string(std::istreambuf_iterator<char>(std::cin), {}), "<stdin>", {}}
+                      : scenario_source(argument, invocation.library);
+  source.sets = invocation.arguments.all("set");
+  return source;
+}
+
 Document open_scenario(const std::string& argument, const Invocation& invocation) {
-  Document document = document_named(argument, invocation.library);
-  for (const std::string& assignment : invocation.arguments.all("set")) document.set(assignment);
-  return document;
+  return source_of(argument, invocation).open();
 }
 
 ExperimentOptions experiment_options(const Invocation& invocation, Progress& progress) {
@@ -93,6 +85,7 @@ ExperimentOptions experiment_options(const Invocation& invocation, Progress& pro
   if (arguments.has("seed"))
     options.seed = static_cast<std::uint64_t>(whole_number(arguments.last("seed"), "seed", 0));
   options.unfolded = arguments.has("unfolded");
+  options.sensitivity = arguments.has("sensitivity");
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   if (arguments.has("threads"))
     options.threads =

@@ -5,13 +5,15 @@
 #include <limits>
 
 #include "scenarios/experiment.hpp"
+#include "scenarios/scenario_source.hpp"
 #include "sim/config.hpp"
 #include "tools/commands/command.hpp"
 #include "tools/report/progress.hpp"
 
 namespace runcast {
 
-// A library name, published:ID, a path, or "-"; with every --set applied.
+// A library name, published:ID, a path, or "-"; with every --set, to be opened as often as wanted, or once.
+ScenarioSource source_of(const std::string& argument, const Invocation& invocation);
 Document open_scenario(const std::string& argument, const Invocation& invocation);
 // Its progress calls `progress`, which must outlive it.
 ExperimentOptions experiment_options(const Invocation& invocation, Progress& progress);

@@ -35,7 +35,14 @@ int remember(const std::string& path) {
   return -1;
 }
 
+// Written by the handler, read by whoever can stop.
+volatile std::sig_atomic_t stop_can_wait = 0, stop_asked = 0;
+
 extern "C" void on_interrupt(int) {
+  if (stop_can_wait != 0 && stop_asked == 0) {
+    stop_asked = 1;
+    return;
+  }
   for (const FileName& name : files_to_remove)
     if (name[0] != '\0') unlink(name.data());
   static constexpr std::string_view kText = "\ninterrupted; nothing was written\n";
@@ -60,6 +67,10 @@ void handle_signals() {
   std::signal(SIGTERM, on_interrupt);
   std::signal(SIGPIPE, SIG_IGN);
 }
+
+StopOnInterrupt::StopOnInterrupt() { stop_can_wait = 1; }
+StopOnInterrupt::~StopOnInterrupt() { stop_can_wait = 0; }
+bool StopOnInterrupt::asked() { return stop_asked != 0; }
 
 Output::Output(std::string path) : path_(std::move(path)) {
   if (path_.empty()) return;

@@ -33,4 +33,15 @@ class Output {
 // A closed pipe becomes an error of write() instead of a signal.
 void handle_signals();
 
+// While it lives, the first Ctrl-C (or termination) only asks to stop, so that what is done can be kept; a second one
+// ends at once.
+class StopOnInterrupt {
+ public:
+  StopOnInterrupt();
+  ~StopOnInterrupt();
+  StopOnInterrupt(const StopOnInterrupt&) = delete;
+  StopOnInterrupt& operator=(const StopOnInterrupt&) = delete;
+  static bool asked();
+};
+
 }  // namespace runcast

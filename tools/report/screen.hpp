@@ -15,6 +15,9 @@ std::string model_screen(const nlohmann::ordered_json& document, const Style& st
 std::string scaling_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string network_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string advice_screen(const nlohmann::ordered_json& document, const Style& style);
+std::string search_screen(const nlohmann::ordered_json& document, const Style& style);
+std::string sweep_screen(const nlohmann::ordered_json& document, const Style& style);
+std::string compare_screen(const nlohmann::ordered_json& document, const Style& style);
 std::string validation_screen(const nlohmann::ordered_json& document, const Style& style);
 
 // The parts of result_screen; each is "" when its key is absent.
@@ -28,6 +31,7 @@ std::string checkpoint_part(const nlohmann::ordered_json& document, const Style&
 std::string studies_part(const nlohmann::ordered_json& document, const Style& style);
 std::string comparison_part(const nlohmann::ordered_json& document, const Style& style);
 std::string phases_part(const nlohmann::ordered_json& document, const Style& style);
+std::string sensitivity_part(const nlohmann::ordered_json& document, const Style& style);
 std::string cost_part(const nlohmann::ordered_json& document, const Style& style);
 std::string trace_part(const nlohmann::ordered_json& document, const Style& style);
 std::string provenance_part(const nlohmann::ordered_json& document, const Style& style);

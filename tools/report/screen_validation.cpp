@@ -163,6 +163,13 @@ std::string decisions_part(const Json& document, const Style& style) {
       "correlation {}\n");
   add("ordering.same_precision_and_sequence",
       "  {} of the {} of them with equal number format and sequence length; rank correlation {}\n");
+  if (const Json& sweeps = part_of(document, "layout_sweeps.sweeps"); sweeps.is_array() && !sweeps.empty()) {
+    out += fmt::format("  {} layout sweeps (one model, machine, batch and software): median rank correlation {}\n",
+                       sweeps.size(), fixed(number_of(document, "layout_sweeps.median"), 2));
+    for (const Json& sweep : sweeps)
+      out += fmt::format("    {}  {} rows  {}\n", fixed(number_of(sweep, "spearman"), 2),
+                         number(number_of(sweep, "rows")), text_of(sweep, "sweep"));
+  }
   const Json& changes = part_of(document, "one_change");
   if (number_of(changes, "pairs") > 0) {
     out += fmt::format("  {} pairs differ in one thing: the predicted ratio of their times is {} off\n",

@@ -1,0 +1,37 @@
+// Finding and opening of scenarios by name.
+#include "scenarios/scenario_source.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "scenarios/published.hpp"
+#include "sim/error.hpp"
+
+namespace runcast {
+
+Document ScenarioSource::open(std::span<const std::string> more) const {
+  Document document = Document::parse(text, name);
+  for (const std::string& assignment : sets) document.set(assignment);
+  for (const std::string& assignment : more) document.set(assignment);
+  return document;
+}
+
+ScenarioSource scenario_source(const std::string& argument, const Library& library) {
+  constexpr std::string_view kPublished = "published:";
+  if (argument.starts_with(kPublished))
+    return {published_scenario(argument.substr(kPublished.size()), library), argument, {}};
+  const bool path_like =
+      argument.find('/') != std::string::npos || argument.ends_with(".yaml") || argument.ends_with(".yml");
+  if (!path_like && !std::filesystem::is_regular_file(argument)) {
+    const LibraryEntry& entry = library.get("runs", argument, "scenario", "runcast");
+    return {entry.text, entry.path, {}};
+  }
+  Document::load(argument);  // says why a file cannot be read
+  std::ifstream in(argument, std::ios::binary);
+  return {std::string(std::istreambuf_iterator<char>(in), {}), argument, {}};
+}
+
+}  // namespace runcast

@@ -1,0 +1,49 @@
+// `runcast sweep STUDY`: a study's points, written as they are done.
+#include "scenarios/sweep.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tools/commands/simulate.hpp"
+#include "tools/report/output.hpp"
+#include "tools/report/screen.hpp"
+
+namespace runcast {
+
+Answer sweep_command(const Invocation& invocation) {
+  const Arguments& arguments = invocation.arguments;
+  const std::string path = arguments.positionals.front();
+  const std::string text = read_text(path, "STUDY");
+  Document document = Document::parse(text, path);
+  Study study = read_study(document, text, invocation.library);
+  for (const std::string& set : arguments.all("set")) study.source.sets.push_back(set);
+  if (arguments.has("set"))
+    study.hash = hash_of(fmt::format("{}\n{}", study.hash, fmt::join(study.source.sets, "\n")));
+  const Shard shard = shard_named(arguments.last("shard"), [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  });
+  SweepProgress progress;
+  std::string results;
+  if (!arguments.has("dry-run")) {
+    results = arguments.has("results") ? arguments.last("results")
+                                       : std::filesystem::path(path).replace_extension(".jsonl").string();
+    results = shard_path(results, shard);
+    const StopOnInterrupt stop;
+    Progress line("points", arguments.has("quiet"));
+    progress = run_sweep(study, shard, results, invocation.library, experiment_options(invocation, line),
+                         StopOnInterrupt::asked);
+  } else {
+    progress.points = (study.count - shard.index + shard.of - 1) / shard.of;
+  }
+  nlohmann::ordered_json summary = sweep_document(study, shard, results, progress);
+  std::string screen = sweep_screen(summary, invocation.style);
+  Answer answer(std::move(summary), std::move(screen));
+  answer.interrupted = !progress.complete;
+  return answer;
+}
+
+}  // namespace runcast
