@@ -85,7 +85,7 @@ std::string_view severity_of(const Figures& before, const Figures& after) {
 }
 
 std::string location_of(const ScenarioSource& source, std::string_view key) {
-  Document document = source({});
+  Document document = source.open();
   Section at = document.root();
   Location place = at.location();
   for (std::size_t begin = 0; begin <= key.size();) {
@@ -145,11 +145,11 @@ class Advisor {
     ExperimentOptions options = options_;
     if (at_most) options.trials = std::min(*at_most, options_.trials.value_or(*at_most));
     if (at_most) options.automatic_trials = false;
-    return run_document(source_(set), library_, options);
+    return run_document(source_.open(set), library_, options);
   }
 
   Scenario scenario_with(const Sets& set) {
-    Document document = source_(set);
+    Document document = source_.open(set);
     return read_scenario(document, library_);
   }
 

@@ -8,18 +8,15 @@
 //             what they save alone, each kept when the run is cheaper with it; savings do not add
 #pragma once
 
-#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "scenarios/experiment.hpp"
+#include "scenarios/scenario_source.hpp"
 
 namespace runcast {
-
-// A fresh document of the scenario with these assignments applied.
-using ScenarioSource = std::function<Document(const std::vector<std::string>& set)>;
 
 nlohmann::ordered_json advise_document(const ScenarioSource&, const Library&, const ExperimentOptions&);
 

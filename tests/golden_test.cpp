@@ -63,7 +63,8 @@ std::string difference(const Json& golden, const Json& now, const std::string& w
 
 int write_golden() {
   fs::create_directories(kGolden);
-  for (const fs::directory_entry& file : fs::directory_iterator(kGolden)) fs::remove(file.path());
+  for (const fs::directory_entry& file : fs::directory_iterator(kGolden))
+    if (file.path().extension() == ".json") fs::remove(file.path());
   for (const std::string& name : Library().names("runs"))
     std::ofstream(kGolden / (name + ".json")) << figures_of(name).dump(1) << '\n';
   return 0;

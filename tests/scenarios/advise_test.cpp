@@ -35,11 +35,7 @@ ExperimentOptions few_trials() {
   return options;
 }
 
-Document with(const std::vector<std::string>& set) {
-  Document document = Document::parse(kSlow, "slow.yaml");
-  for (const std::string& assignment : set) document.set(assignment);
-  return document;
-}
+const ScenarioSource kSource{kSlow, "slow.yaml", {}};
 
 std::vector<std::string> set_of(const Json& row) { return row.at("set").get<std::vector<std::string>>(); }
 
@@ -54,16 +50,18 @@ const Json* row_of(const Json& advice, const std::string& lever) {
 TEST_CASE(
     "advise finds standard attention, full recomputation and a slow loader, and simulates them as one") {
   const Library library;
-  const Json advice = advise_document(with, library, few_trials());
+  const Json advice = advise_document(kSource, library, few_trials());
   for (const char* lever : {"attention", "recompute", "data_loading"}) {
     CAPTURE(lever);
     const Json* row = row_of(advice, lever);
     REQUIRE(row != nullptr);
     CHECK(row->at("combined") == true);
-    CHECK(row->at("usd_saved").get<double>() > 0);
-    CHECK(row->at("days_saved").get<double>() > 0);
     CHECK(row->at("co2e_t_saved").get<double>() > 0);
   }
+  // 16 samples a GPU and step x 800 ms / 2 workers = 6.4 s: longer than the 5.4 s of compute, so that faster kernels
+  // alone save energy and no time.
+  CHECK(row_of(advice, "data_loading")->at("days_saved").get<double>() > 0);
+  CHECK(row_of(advice, "attention")->at("days_saved") == 0);
   // Lines of the text above.
   CHECK(row_of(advice, "attention")->at("where") == "slow.yaml:10");
   CHECK(row_of(advice, "recompute")->at("where") == "slow.yaml:11");
@@ -78,7 +76,7 @@ TEST_CASE(
   // To the digit: every row and the combination are the run with their assignments.
   const Json& all = advice.at("combined");
   for (const Json& row : {*row_of(advice, "recompute"), *row_of(advice, "data_loading"), all}) {
-    const Json run = run_document(with(set_of(row)), library, few_trials());
+    const Json run = run_document(kSource.open(set_of(row)), library, few_trials());
     CHECK(row.at("after").at("days") == run.at("run").at("days").at("mean"));
     CHECK(row.at("after").at("usd") == run.at("cost").at("usd"));
     CHECK(row.at("after").at("co2e_t") == run.at("cost").at("co2e_t"));
@@ -91,12 +89,10 @@ TEST_CASE(
 TEST_CASE("what does not fit is critical, and what makes it fit is told first") {
   // 7B with all activations of standard attention at 8,192 tokens: 32 heads x 8192^2 x 2 B = 4.3 GB of scores a layer.
   const Library library;
-  const auto source = [](const std::vector<std::string>& set) {
-    Document document = with({"training.recompute=none", "training.sequence_length=8192",
-                              "training.micro_batch=1", "training.data_loading="});
-    for (const std::string& assignment : set) document.set(assignment);
-    return document;
-  };
+  const ScenarioSource source{kSlow,
+                              "slow.yaml",
+                              {"training.recompute=none", "training.sequence_length=8192",
+                               "training.micro_batch=1", "training.data_loading="}};
   ExperimentOptions options = few_trials();
   options.trials = 2;
   const Json advice = advise_document(source, library, options);

@@ -84,7 +84,7 @@ Errors errors_of(const std::vector<Row>& list, const char* title, bool printed =
   const Errors errors{sizes[sizes.size() / 2], sizes.back()};
   if (printed) MESSAGE(table);
   MESSAGE(std::string(title) << ": " << list.size() << " rows, median " << 100 * errors.median << " %, worst "
-                << 100 * errors.worst << " %");
+                             << 100 * errors.worst << " %");
   return errors;
 }
 

@@ -66,8 +66,9 @@ TEST_CASE("GPU-hours with a scenario take the MFU of its simulated step, in the 
   // Its model trained for the budget: D = C / 6 N.
   CHECK(json["model"]["tokens"].get<double>() ==
         doctest::Approx(json["compute_flops"].get<double>() / (6 * 405'853'388'800.0)).epsilon(1e-9));
-  // The scenario has no phases: its one batch of 16.8M tokens.
-  CHECK(json["batch"]["phases"][0]["batch_tokens"] == 2048 * 8192);
+  // The scenario's own ramp: 4M, 8M, 16M tokens.
+  CHECK(json["batch"]["phases"][0]["batch_tokens"] == 1024 * 4096);
+  CHECK(json["batch"]["phases"][2]["batch_tokens"] == 2048 * 8192);
 }
 
 // 6 x 70e9 x 1.4e12 = 5.88e23; Hoffmann: N_opt = 1.34475 x (9.8e22)^0.4516 = 32.5e9

@@ -27,16 +27,10 @@ Answer advise_command(const Invocation& invocation) {
   if (arguments.has("fail-on")) least = severity_rank(arguments.last("fail-on"));
   Progress progress("levers", arguments.has("quiet"));
   const ExperimentOptions options = experiment_options(invocation, progress);
-  // Read once: standard input does not come twice.
   const std::string& name = arguments.positionals.front();
   if (name == "-")
     throw ConfigError("advise: a scenario from standard input has no lines to point at; give a file");
-  const ScenarioSource source = [&](const std::vector<std::string>& set) {
-    Document document = open_scenario(name, invocation);
-    for (const std::string& assignment : set) document.set(assignment);
-    return document;
-  };
-  nlohmann::ordered_json document = advise_document(source, invocation.library, options);
+  nlohmann::ordered_json document = advise_document(source_of(name, invocation), invocation.library, options);
   bool verdict = true;
   if (least)
     for (const nlohmann::ordered_json& row : document["rows"])

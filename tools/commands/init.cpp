@@ -55,9 +55,10 @@ training:
   # dispatch_precision: bf16    # bf16 | fp8: tokens on their way to experts
   # activation_storage: bf16    # bf16 | narrow: activations kept in the format of the GEMMs
   # overlap: {data: true, tensor: false, pipeline: true, expert: false}
-  # data_loading: {workers_per_gpu: 2, prefetch: 2, time_per_sample: 2 ms, bytes_per_sample: 1 MB, storage: 10 GB/s}
-  # phases: [{name: ramp, tokens: 1B, global_batch: 256, sequence_length: 4096, gpu_share: 0.5, layout: {...}, when: first}]
-  # stop: {share: 0.8}          # or {loss: 2.0}, by a scaling law
+#   under training, not by default:
+#     data_loading: {workers_per_gpu: 2, prefetch: 2, time_per_sample: 2 ms, bytes_per_sample: 1 MB, storage: 10 GB/s}
+#     phases: [{name: ramp, tokens: 1B, global_batch: 256, sequence_length: 4096,
+#     gpu_share: 0.5, layout: {...}, when: first}], and stop: {share: 0.8} or {loss: 2.0}, by a scaling law
 failures: llama3-54-day         # runcast list failures
 # storage: default              # runcast list storage: bandwidth and price of where checkpoints go
 checkpoint: {interval: 10 min, mode: async, block: 2 s, persist: 60 s}   # interval: a time | auto | young | daly | optimal; tiers: [...]
