@@ -103,11 +103,11 @@ function by_batch() {
 function scaling() {
   const rows = studies.scaling_curve || [];
   if (rows.length < 2) return;
-  const section = card('scaling', 'Scaling curve', 'Throughput on other numbers of nodes: with the batch as it is, and with a batch that grows with the nodes.');
   const of = (kind, color) => ({name: kind, color, points: rows.filter((r) => r.kind === kind).map((r) => [r.gpus, r.tokens_per_s,
     `${kind}\n${digits(r.gpus)} GPUs\n${short(r.tokens_per_s)} tokens/s\nMFU ${percent(r.mfu)}`])});
   const series = [of('batch grows', OKABE.blue), of('same batch', OKABE.orange)].filter((s) => s.points.length > 1);
   if (series.length === 0) return;
+  const section = card('scaling', 'Scaling curve', 'Throughput on other numbers of nodes: with the batch as it is, and with a batch that grows with the nodes.');
   const first = rows[0];
   const most = d3.max(rows, (r) => r.gpus);
   series.push({name: 'linear', color: OKABE.grey, dash: '4 4', points: [first.gpus, most].map((gpus) => [gpus, first.tokens_per_s * gpus / first.gpus, `linear\n${digits(gpus)} GPUs\n${short(first.tokens_per_s * gpus / first.gpus)} tokens/s`])});
@@ -348,12 +348,13 @@ function advice() {
 function sweep() {
   const rows = (result.rows || []).filter((r) => known(r.index)), pivot = result.pivot;
   if (rows.length < 2) return;
-  const keys = Object.keys(rows[0]).filter((k) => k !== 'index' && k !== 'error'), values = keys.filter((k) => rows.some((r) => known(r[k])) && /^(step|run|cost)\./.test(k));
+  const keys = Object.keys(rows[0]).filter((k) => k !== 'index' && k !== 'error'), results = keys.filter((k) => /^(step|run|cost)\./.test(k));
+  const values = results.filter((k) => rows.some((r) => known(r[k])));
   const value = pivot ? pivot.value : values[0];
   if (!value) return;
-  const inputs = keys.filter((k) => !values.includes(k));
+  const inputs = keys.filter((k) => !results.includes(k));
   const section = card('sweep', 'Sweep', `${words(value)} at each point.`, true);
-  const name = (r) => inputs.map((k) => `${k} ${r[k]}`).join(', ');
+  const name = (r) => inputs.map((k) => `${k.split('.').pop()} ${r[k]}`).join(', ');
   bars(section, 'Sweep: ' + value, rows.filter((r) => known(r[value])).slice(0, 60).map((r) => ({label: name(r), value: r[value], text: format_of(value)(r[value])})));
   table(section, 'Table', ['index'].concat(keys, ['error']).map((k) => ({name: k, text: !values.includes(k), value: (r) => r[k]})), rows);
 }
@@ -374,7 +375,7 @@ function grounds() {
     box.append('pre').attr('tabindex', 0).text(text);
   }
   const p = result.provenance || {};
-  d3.select('#footer').text([p.version && `Runcast ${p.version}`, known(p.seed) && `seed ${p.seed}`, p.scenario_hash && `scenario ${p.scenario_hash}`].filter((t) => t).join(', ') + '. This file holds all it needs and asks nothing of any network.');
+  d3.select('#footer').text([p.version && `Runcast ${p.version}`, known(p.seed) && `seed ${p.seed}`, p.scenario_hash && `scenario ${p.scenario_hash}`].filter((t) => t).join(', ').replace(/(.)$/, '$1. ') + 'This file holds all it needs and asks nothing of any network.');
 }
 
 // ---- page ---------------------------------------------------------------------------------------------------
