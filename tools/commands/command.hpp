@@ -82,6 +82,7 @@ Answer trace_command(const Invocation&);
 Answer advise_command(const Invocation&);
 Answer calibrate_command(const Invocation&);
 Answer validate_command(const Invocation&);
+Answer export_command(const Invocation&);
 Answer import_command(const Invocation&);
 Answer network_command(const Invocation&);
 Answer search_command(const Invocation&);

@@ -39,12 +39,16 @@ constexpr std::array kStepOptions = {
     Option{"trace-size", 0, "SIZE", "ranks are left out beyond this (default 50 MB)"}};
 constexpr std::array kRunOptions = {
     Option{"sensitivity", 0, "", "elasticity of step time, days and cost to each constant, rate and price"},
-    Option{"trials", 0, "N", "how many runs are drawn (default 200), or auto: until the mean is known to 0.1 %"},
+    Option{"trials", 0, "N",
+           "how many runs are drawn (default 200), or auto: until the mean is known to 0.1 %"},
     Option{"trace", 0, "FILE.json", "one trial of the run, for ui.perfetto.dev; .json.gz compresses"}};
 constexpr std::array kSearchOptions = {
-    Option{"objective", 0, "NAME", "step_time (default), tokens_per_dollar, days or energy (both with failures)"},
-    Option{"space", 0, "KEY=[A,B]", "values of one choice, e.g. tensor=[4,8], schedule=[1f1b], nodes=[64,128]; repeatable"},
-    Option{"where", 0, "CLAIM", "list only layouts for which the claim holds, e.g. 'peak_gib < 70'; repeatable"},
+    Option{"objective", 0, "NAME",
+           "step_time (default), tokens_per_dollar, days or energy (both with failures)"},
+    Option{"space", 0, "KEY=[A,B]",
+           "values of one choice, e.g. tensor=[4,8], schedule=[1f1b], nodes=[64,128]; repeatable"},
+    Option{"where", 0, "CLAIM",
+           "list only layouts for which the claim holds, e.g. 'peak_gib < 70'; repeatable"},
     Option{"top", 0, "N", "how many layouts are listed (default 10)"},
     Option{"trials", 0, "N", "runs drawn for each layout, for days and energy (default 40)"},
 };
@@ -96,16 +100,21 @@ constexpr std::array kValidateOptions = {
     Option{"threads", 'j', "N", "threads (default: all cores); the result is the same for any N"},
 };
 constexpr std::array kImportOptions = {
-    Option{"nodes", 0, "N", "nodes that were watched (default: those that the record names)"},
+    Option{"nodes", 0, "N",
+           "failures: nodes that were watched; megatron: nodes of the run (default: as the file says)"},
+    Option{"node", 0, "NAME", "megatron: the library's node (default hgx-h100)"},
     Option{"span", 0, "TIME", "how long they were watched (default: until the record's last date)"},
 };
 constexpr std::array kModelOptions = {
     Option{"sequence", 0, "TOKENS", "sequence length (default 4096, or all learned positions where fewer)"},
-    Option{"convention", 0, "NAME", "FLOPs of the cost: exact (default), exact_full, 6n, palm or megatron_2021"},
+    Option{"convention", 0, "NAME",
+           "FLOPs of the cost: exact (default), exact_full, 6n, palm or megatron_2021"},
     Option{"gpu", 0, "NAME", "a GPU of the library for roofline, cost and grade (default h100)"},
     Option{"precision", 0, "NAME", "number format (default bf16)"},
-    Option{"software", 0, "NAME", "profile that says what gradients and the framework weigh (default megatron)"},
-    Option{"optimizer", 0, "NAME", "whose states are counted: adamw (default), adamw_8bit, adafactor, muon, ..."},
+    Option{"software", 0, "NAME",
+           "profile that says what gradients and the framework weigh (default megatron)"},
+    Option{"optimizer", 0, "NAME",
+           "whose states are counted: adamw (default), adamw_8bit, adafactor, muon, ..."},
     Option{"batch", 0, "N", "sequences that are decoded together (default 1)"},
     Option{"context", 0, "TOKENS", "context of decoding (default: the sequence)"},
     Option{"tokens", 0, "N", "what training on, reading and generating so many tokens costs, e.g. 100M"},
@@ -120,22 +129,27 @@ constexpr std::array kScalingOptions = {
     Option{"gpu-hours", 0, "N", "the budget in GPU-hours, e.g. 1M; with --scenario, or --gpu and --mfu"},
     Option{"budget", 0, "DOLLARS", "the budget in dollars, e.g. '10000 USD'; likewise, at the GPU's price"},
     Option{"loss", 0, "L", "the budget is what the optimum needs for this loss, nats a token"},
-    Option{"scenario", 0, "SCENARIO", "its simulated step tells the MFU, its prices the GPU-hour, its phases the ramp"},
+    Option{"scenario", 0, "SCENARIO",
+           "its simulated step tells the MFU, its prices the GPU-hour, its phases the ramp"},
     Option{"gpu", 0, "NAME", "a GPU of the library, instead of a scenario"},
     Option{"precision", 0, "NAME", "with --gpu: the number format of its peak (default bf16)"},
     Option{"mfu", 0, "SHARE", "model FLOPs utilization, of 6 N FLOPs a token, e.g. 0.4"},
     Option{"price", 0, "DOLLARS", "of a GPU-hour, e.g. '2 USD' (default: the scenario's or the library's)"},
     Option{"law", 0, "NAME", "chinchilla (default), besiroglu, kaplan or kaplan-paper"},
-    Option{"model", 0, "NAME", "a model to place beside the optimum, with --tokens or trained for the budget"},
+    Option{"model", 0, "NAME",
+           "a model to place beside the optimum, with --tokens or trained for the budget"},
     Option{"parameters", 0, "N", "likewise, by its number of parameters, e.g. 7B"},
     Option{"tokens", 0, "N", "how many tokens that model is trained on, e.g. 1.4T"},
-    Option{"ramp", 0, "PHASES", "batches in tokens, [TOKENS:]BATCH[/CRITICAL],..., e.g. 252M:4M/2M,2.6T:8M/5M"},
+    Option{"ramp", 0, "PHASES",
+           "batches in tokens, [TOKENS:]BATCH[/CRITICAL],..., e.g. 252M:4M/2M,2.6T:8M/5M"},
 };
 constexpr std::array kAdviseOptions = {
-    Option{"fail-on", 0, "SEVERITY", "exit with 1 when a row is at least so severe: low, medium, high or critical"},
+    Option{"fail-on", 0, "SEVERITY",
+           "exit with 1 when a row is at least so severe: low, medium, high or critical"},
 };
 constexpr std::array kNetworkOptions = {
-    Option{"from", 0, "RANK", "bandwidth and latency from this rank (with --to), instead of one pair for each distance"},
+    Option{"from", 0, "RANK",
+           "bandwidth and latency from this rank (with --to), instead of one pair for each distance"},
     Option{"to", 0, "RANK", "to this rank"},
     Option{"with", 0, "SCENARIO", "another job on the GPUs that this one leaves free; repeatable"},
 };
@@ -148,12 +162,7 @@ constexpr std::array kExplainOptions = {
 
 const std::array kCommands = {
     Command{
-        "run",
-        "one step, the whole run with failures, and what it costs",
-        "SCENARIO",
-        1,
-        1,
-        true,
+        "run", "one step, the whole run with failures, and what it costs", "SCENARIO", 1, 1, true,
         kRunOptions,
         "Simulates one optimizer step, then the run of weeks with failures and recovery, and prices it.\n"
         "Exit status 1 when the scenario does not fit into GPU memory, or no trial of the run finishes.\n\n"
@@ -163,27 +172,23 @@ const std::array kCommands = {
         "  runcast run my.yaml --report run.html --trace run.json.gz\n"
         "  runcast run llama3-70b --sensitivity\n",
         run_command},
-    Command{"step",
-            "one optimizer step: time, breakdown, bubble, MFU, memory",
-            "SCENARIO",
-            1,
-            1,
-            true,
-            kStepOptions,
-            "Where the time of one step goes on the rank that ends last, both definitions of the bubble, "
-            "what is\n"
-            "communicated, and memory by pipeline stage. `runcast explain breakdown` defines each line.\n\n"
-            "  runcast step llama3-405b-16k --set schedule.name=1f1b --set schedule.virtual_stages=1\n\n"
-            "With --unfolded, or with cluster.faults in the scenario, every rank is simulated: who waited for\n"
-            "whom, the critical path by cause, and what a second less of each would save.\n\n"
-            "  runcast step llama3-405b-16k --set 'cluster.faults=[{rank: 17, slowdown: 1.1}]'\n"
-            "  runcast step llama3-405b-16k --set 'cluster.faults=[{stage: 15, slowdown: 1.1}, {jitter: 0.02}]'\n"
-            "  runcast step llama3-405b-16k --set 'cluster.faults=[{rack: 3, slowdown: 1.08}]'\n\n"
-            "--trace draws it: one process a rank, one thread a stream, arrows for messages, memory as "
-            "counters.\n\n"
-            "  runcast step llama3-405b-16k --trace step.json.gz\n"
-            "  runcast step llama3-70b --trace ops.json --trace-level op --trace-ranks 0,8\n",
-            step_command},
+    Command{
+        "step", "one optimizer step: time, breakdown, bubble, MFU, memory", "SCENARIO", 1, 1, true,
+        kStepOptions,
+        "Where the time of one step goes on the rank that ends last, both definitions of the bubble, "
+        "what is\n"
+        "communicated, and memory by pipeline stage. `runcast explain breakdown` defines each line.\n\n"
+        "  runcast step llama3-405b-16k --set schedule.name=1f1b --set schedule.virtual_stages=1\n\n"
+        "With --unfolded, or with cluster.faults in the scenario, every rank is simulated: who waited for\n"
+        "whom, the critical path by cause, and what a second less of each would save.\n\n"
+        "  runcast step llama3-405b-16k --set 'cluster.faults=[{rank: 17, slowdown: 1.1}]'\n"
+        "  runcast step llama3-405b-16k --set 'cluster.faults=[{stage: 15, slowdown: 1.1}, {jitter: 0.02}]'\n"
+        "  runcast step llama3-405b-16k --set 'cluster.faults=[{rack: 3, slowdown: 1.08}]'\n\n"
+        "--trace draws it: one process a rank, one thread a stream, arrows for messages, memory as "
+        "counters.\n\n"
+        "  runcast step llama3-405b-16k --trace step.json.gz\n"
+        "  runcast step llama3-70b --trace ops.json --trace-level op --trace-ranks 0,8\n",
+        step_command},
     Command{"goodput", "the run with failures: days, ledger, checkpoint interval", "SCENARIO", 1, 1, true,
             kGoodputOptions,
             "How many days the run takes with failures and recovery, where wall time goes, and the goodput "
@@ -204,13 +209,8 @@ const std::array kCommands = {
             "Exit status 1 when it does not fit.\n\n"
             "  runcast memory llama3-405b-16k --set training.recompute=full\n",
             memory_command},
-    Command{"model",
-            "parameters, FLOPs, memory, KV cache, roofline and cost of a model",
-            "MODEL",
-            1,
-            2,
-            false,
-            kModelOptions,
+    Command{"model", "parameters, FLOPs, memory, KV cache, roofline and cost of a model", "MODEL", 1, 2,
+            false, kModelOptions,
             "What counting alone tells of a model of the library, or of a YAML file with its dimensions: "
             "nothing is\n"
             "simulated, rooflines are bounds. `runcast list models` has the names.\n\n"
@@ -218,13 +218,8 @@ const std::array kCommands = {
             "  runcast model llama-7b --gpu a100-80 --tokens 100M --convention 6n --price '2 USD'\n"
             "  runcast model llama3-8b --measured '10000 tokens/s' --gpu h100\n",
             model_command},
-    Command{"scaling",
-            "the best parameters and tokens for a budget, and where known models lie",
-            "",
-            0,
-            1,
-            true,
-            kScalingOptions,
+    Command{"scaling", "the best parameters and tokens for a budget, and where known models lie", "", 0, 1,
+            true, kScalingOptions,
             "Chinchilla's and Kaplan's scaling laws: the division of a budget between parameters and tokens "
             "that\n"
             "gives the lowest loss, known models against it, and how well batches use their samples.\n\n"
@@ -234,11 +229,14 @@ const std::array kCommands = {
             "  runcast scaling --parameters 70B --tokens 1.4T --law besiroglu\n"
             "  runcast scaling --ramp 4M/2M,8M/5M,16M/10M\n",
             scaling_command},
-    Command{"advise", "ranked what-ifs, each re-simulated: days, dollars and CO2e saved", "SCENARIO", 1, 1, true,
-            kAdviseOptions,
-            "Tries each lever on the scenario by simulating the whole run again: attention, recomputation, layout,\n"
-            "schedule, overlap, data loading, precision, optimizer, sharding, checkpoints, recovery, spares, capacity,\n"
-            "curriculum, early stop, place and hardware. Each row has its place in the file, its savings and the --set\n"
+    Command{"advise", "ranked what-ifs, each re-simulated: days, dollars and CO2e saved", "SCENARIO", 1, 1,
+            true, kAdviseOptions,
+            "Tries each lever on the scenario by simulating the whole run again: attention, recomputation, "
+            "layout,\n"
+            "schedule, overlap, data loading, precision, optimizer, sharding, checkpoints, recovery, spares, "
+            "capacity,\n"
+            "curriculum, early stop, place and hardware. Each row has its place in the file, its savings and "
+            "the --set\n"
             "that applies it; those that help the same run together are simulated as one.\n\n"
             "  runcast advise my.yaml\n"
             "  runcast advise my.yaml --fail-on high\n",
@@ -265,70 +263,97 @@ const std::array kCommands = {
             "  runcast validate\n"
             "  runcast validate --cases mine.csv --assert 'mape < 0.15'\n",
             validate_command},
-    Command{
-        "import", "a failure model from a CSV of past failures", "failures FILE", 2, 2, false, kImportOptions,
-        "Rates by cause with their intervals, laws of gaps and repairs with goodness of fit, and the "
-        "library\n"
-        "entry that says so. Columns: time, node, cause, repair; LANL's; or a table of jobs (Acme, Philly)\n"
-        "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
-        "  runcast import failures ours.csv --nodes 286 --span 180days\n",
-        import_command},
-    Command{"search", "the best layouts for a cluster, and why the others are not", "SCENARIO", 1, 1, true, kSearchOptions,
-            "Counts every layout of the scenario's GPUs: tensor, context, pipeline, data and expert degrees, sequence\n"
-            "parallelism, rank order, schedule with virtual stages and group size, micro-batch, recomputation, sharding\n"
-            "and overlaps. What does not divide or fit is told by reason; what is left is bounded from below, and the\n"
-            "best by bound are simulated until no other can be better. Ctrl-C keeps what is done (status 130).\n\n"
+    Command{"import", "a library entry or a scenario from what people have", "failures|hf|megatron FILE", 2,
+            2, false, kImportOptions,
+            "failures: rates by cause with their intervals, laws of gaps and repairs with goodness of fit, "
+            "and the\n"
+            "library entry that says so. Columns: time, node, cause, repair; LANL's; or a table of jobs "
+            "(Acme, Philly)\n"
+            "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
+            "hf: a config.json of Hugging Face as a model. megatron: a launch script as a scenario.\n\n"
+            "  runcast import failures ours.csv --nodes 286 --span 180days\n"
+            "  runcast import hf Qwen3-8B/config.json > qwen.yaml && runcast model ./qwen.yaml\n"
+            "  runcast import megatron train.sh --node hgx-h100 --nodes 16 > ours.yaml && runcast run "
+            "ours.yaml\n",
+            import_command},
+    Command{"search", "the best layouts for a cluster, and why the others are not", "SCENARIO", 1, 1, true,
+            kSearchOptions,
+            "Counts every layout of the scenario's GPUs: tensor, context, pipeline, data and expert degrees, "
+            "sequence\n"
+            "parallelism, rank order, schedule with virtual stages and group size, micro-batch, "
+            "recomputation, sharding\n"
+            "and overlaps. What does not divide or fit is told by reason; what is left is bounded from "
+            "below, and the\n"
+            "best by bound are simulated until no other can be better. Ctrl-C keeps what is done (status "
+            "130).\n\n"
             "  runcast search llama3-70b\n"
-            "  runcast search llama3-70b --objective tokens_per_dollar --space 'nodes=[8,16,32]' --where 'step_s < 12'\n"
-            "  runcast search my.yaml --space 'tensor=[8]' --space 'schedule=[1f1b,interleaved_1f1b]' --format json\n\n"
-            "Choices: tensor, context, pipeline, expert, expert_tensor, sequence_parallel, order, context_method,\n"
-            "micro_batch, schedule, virtual_stages, group_size, recompute, sharding, overlap.data, overlap.tensor,\n"
+            "  runcast search llama3-70b --objective tokens_per_dollar --space 'nodes=[8,16,32]' --where "
+            "'step_s < 12'\n"
+            "  runcast search my.yaml --space 'tensor=[8]' --space 'schedule=[1f1b,interleaved_1f1b]' "
+            "--format json\n\n"
+            "Choices: tensor, context, pipeline, expert, expert_tensor, sequence_parallel, order, "
+            "context_method,\n"
+            "micro_batch, schedule, virtual_stages, group_size, recompute, sharding, overlap.data, "
+            "overlap.tensor,\n"
             "overlap.pipeline, overlap.expert; and of the machine: node, nodes, global_batch.\n",
             search_command},
-    Command{"sweep", "a study: a scenario at many points, resumable, in parts", "STUDY", 1, 1, true, kSweepOptions,
-            "STUDY is a YAML file: scenario, design (grid, zip, list, random, latin_hypercube), keys with values or\n"
-            "ranges, answer (step or run), results. Rows are written to --results in the order of the points as they\n"
+    Command{"sweep", "a study: a scenario at many points, resumable, in parts", "STUDY", 1, 1, true,
+            kSweepOptions,
+            "STUDY is a YAML file: scenario, design (grid, zip, list, random, latin_hypercube), keys with "
+            "values or\n"
+            "ranges, answer (step or run), results. Rows are written to --results in the order of the points "
+            "as they\n"
             "are done; the same command goes on after an interruption and ends with the same bytes.\n\n"
             "  runcast sweep study.yaml --dry-run\n"
             "  runcast sweep study.yaml --results out.jsonl --format csv -o out.csv\n"
             "  mpirun -n 4 runcast sweep study.yaml --results out.jsonl --shard auto -j 1\n"
             "  runcast merge out.*-of-4.jsonl --results out.jsonl\n",
             sweep_command},
-    Command{"compare", "what differs between scenarios, and where the difference of the results lies", "A B [C...]", 2, 16,
-            true, kCompareOptions,
-            "Inputs that differ, results side by side, and the differences of step time and of days in terms that sum\n"
+    Command{"compare", "what differs between scenarios, and where the difference of the results lies",
+            "A B [C...]", 2, 16, true, kCompareOptions,
+            "Inputs that differ, results side by side, and the differences of step time and of days in terms "
+            "that sum\n"
             "to them. Exit status as diff's: 0 when nothing differs, 1 when something does.\n\n"
             "  runcast compare llama3-405b-8k llama3-405b-16k\n"
             "  runcast compare ours.yaml theirs.yaml --format json\n",
             compare_command},
-    Command{"merge", "the results of a study's parts as one file", "FILE [FILE...]", 1, 100'000, false, kMergeOptions,
-            "Checks that all files are of one study, version and seed, and that no point is missing or twice there.\n"
+    Command{"merge", "the results of a study's parts as one file", "FILE [FILE...]", 1, 100'000, false,
+            kMergeOptions,
+            "Checks that all files are of one study, version and seed, and that no point is missing or twice "
+            "there.\n"
             "The merged file is byte for byte what one process writes.\n\n"
             "  runcast merge out.*-of-8.jsonl --results out.jsonl\n",
             merge_command},
-    Command{"export", "a script that runs a study in parts, by Slurm or GNU parallel", "slurm|parallel STUDY", 2, 2, false,
-            kExportOptions,
+    Command{"export", "Megatron-LM's options of a scenario, or a script that runs a study in parts",
+            "megatron|slurm|parallel SCENARIO-OR-STUDY", 2, 2, true, kExportOptions,
+            "megatron: the options of Megatron-LM that the scenario stands for, one a line; `import "
+            "megatron` reads\n"
+            "them again. slurm, parallel: a script that runs a study in parts, by Slurm or GNU parallel.\n\n"
+            "  runcast export megatron llama3-405b-16k\n"
             "  runcast export slurm study.yaml --shards 32 > study.sbatch && sbatch study.sbatch\n"
             "  runcast export parallel study.yaml --shards 8 | bash\n",
             export_command},
-    Command{"network", "bandwidth, latency, collectives and bisection of a scenario's network", "SCENARIO", 1, 1, true,
-            kNetworkOptions,
-            "Bandwidth and latency between ranks; each collective of the layout with its size, algorithm, protocol, "
+    Command{"network", "bandwidth, latency, collectives and bisection of a scenario's network", "SCENARIO", 1,
+            1, true, kNetworkOptions,
+            "Bandwidth and latency between ranks; each collective of the layout with its size, algorithm, "
+            "protocol, "
             "time,\n"
-            "bus bandwidth and busiest link, and how much its groups slow each other as flows over the fabric; the\n"
+            "bus bandwidth and busiest link, and how much its groups slow each other as flows over the "
+            "fabric; the\n"
             "bisection as a maximum flow.\n\n"
             "  runcast network llama3-405b-16k\n"
             "  runcast network llama3-405b-16k --set cluster.placement=random\n"
             "  runcast network llama3-70b --from 0 --to 17\n",
             network_command},
-    Command{"trace", "which slots moved between the steps of two scenarios", "diff A B", 3, 3, true,
-            kTraceOptions,
-            "Slots of the same stage and micro-batch are compared: what starts earlier or later, takes longer, "
-            "or has\n"
-            "another place in its rank's order. Traces are written by step --trace and run --trace.\n\n"
-            "  runcast trace diff before.yaml after.yaml\n"
-            "  runcast trace diff llama3-70b llama3-70b --set-b schedule.p2p=blocking --format csv\n",
-            trace_command},
+    Command{
+        "trace", "which slots moved between the steps of two scenarios", "diff A B", 3, 3, true,
+        kTraceOptions,
+        "Slots of the same stage and micro-batch are compared: what starts earlier or later, takes longer, "
+        "or has\n"
+        "another place in its rank's order. Traces are written by step --trace and run --trace.\n\n"
+        "  runcast trace diff before.yaml after.yaml\n"
+        "  runcast trace diff llama3-70b llama3-70b --set-b schedule.p2p=blocking --format csv\n",
+        trace_command},
     Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
             "Prints a scenario with every key and its legal values, or writes it to FILE.\n\n"
             "  runcast init my.yaml && runcast run my.yaml\n",

@@ -1,9 +1,12 @@
-// `runcast export slurm|parallel STUDY`: a script that runs a study in parts.
+// export: a scenario as Megatron-LM's options, or a script that runs a study in parts.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "scenarios/interchange/megatron.hpp"
 #include "scenarios/shard.hpp"
 #include "tools/commands/simulate.hpp"
 
@@ -18,14 +21,28 @@ std::string this_program() {
   return error ? "runcast" : path.string();
 }
 
-}  // namespace
+using Json = nlohmann::ordered_json;
 
-Answer export_command(const Invocation& invocation) {
+Answer export_megatron_options(const Invocation& invocation, const std::string& argument) {
+  Document document = open_scenario(argument, invocation);
+  const Scenario scenario = read_scenario(document, invocation.library);
+  const MegatronExport out = export_megatron(scenario);
+  Json json = {
+      {"schema_version", 1}, {"name", scenario.name}, {"options", out.options}, {"notes", out.notes}};
+  std::string screen;
+  for (const std::string& note : out.notes) screen += "# " + note + '\n';
+  for (const std::string& option : out.options) screen += option + '\n';
+  return Answer(std::move(json), std::move(screen));
+}
+
+using ShardScript = std::string (*)(const std::string& program, const std::string& study,
+                                    const std::string& results, std::int64_t shards);
+
+template <ShardScript script_of>
+Answer export_shards(const Invocation& invocation, const std::string& argument) {
   const Arguments& arguments = invocation.arguments;
-  const std::string& kind = arguments.positionals[0];
-  if (kind != "slurm" && kind != "parallel")
-    throw ConfigError(fmt::format("runcast export: '{}' is none of: slurm, parallel", kind));
-  const std::filesystem::path study = std::filesystem::absolute(arguments.positionals[1]);
+  if (arguments.has("set")) throw ConfigError("export: a study has its own `set`; --set belongs to megatron");
+  const std::filesystem::path study = std::filesystem::absolute(argument);
   const std::string text = read_text(study.string(), "STUDY");
   Document document = Document::parse(text, study.string());
   const Study read =
@@ -35,13 +52,32 @@ Answer export_command(const Invocation& invocation) {
   const std::string results = arguments.has("results")
                                   ? std::filesystem::absolute(arguments.last("results")).string()
                                   : std::filesystem::path(study).replace_extension(".jsonl").string();
-  const std::string script = kind == "slurm"
-                                 ? slurm_script(this_program(), study.string(), results, shards)
-                                 : parallel_script(this_program(), study.string(), results, shards);
-  return Answer(
-      nlohmann::ordered_json{
-          {"schema_version", 1}, {"points", read.count}, {"shards", shards}, {"script", script}},
-      script);
+  const std::string script = script_of(this_program(), study.string(), results, shards);
+  return Answer(Json{{"schema_version", 1}, {"points", read.count}, {"shards", shards}, {"script", script}},
+                script);
+}
+
+// What can be exported, each with its function.
+struct Export {
+  std::string_view kind;
+  Answer (*answer)(const Invocation&, const std::string& argument);
+};
+constexpr std::array<Export, 3> kExports{{{"megatron", export_megatron_options},
+                                          {"slurm", export_shards<slurm_script>},
+                                          {"parallel", export_shards<parallel_script>}}};
+
+}  // namespace
+
+Answer export_command(const Invocation& invocation) {
+  const std::string& kind = invocation.arguments.positionals[0];
+  std::vector<std::string> kinds;
+  for (const Export& row : kExports) {
+    if (row.kind == kind) return row.answer(invocation, invocation.arguments.positionals[1]);
+    kinds.emplace_back(row.kind);
+  }
+  const std::string near = nearest_name(kind, kinds);
+  throw ConfigError(fmt::format("export: unknown kind '{}'{}; legal: {}", kind,
+                                near.empty() ? "" : ", did you mean '" + near + "'?", fmt::join(kinds, " ")));
 }
 
 }  // namespace runcast

@@ -1,11 +1,18 @@
-// import: what people already have becomes a library entry. failures: a CSV of past failures, fitted.
+// import: what people already have becomes a library entry. failures: a CSV of past failures, fitted; hf: a config.json
+// of Hugging Face; megatron: the arguments of a launch.
 #include <fmt/format.h>
 
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "parallelism/model.hpp"
 #include "scenarios/failure_log.hpp"
+#include "scenarios/interchange/huggingface.hpp"
+#include "scenarios/interchange/megatron.hpp"
+#include "scenarios/scenario.hpp"
+#include "sim/config.hpp"
 #include "tools/commands/simulate.hpp"
 #include "tools/report/number.hpp"
 #include "tools/report/screen.hpp"
@@ -37,6 +44,16 @@ std::string name_of(const std::string& path) {
   std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   return name.substr(0, name.find('.'));
 }
+
+// config.json says nothing: the folder that holds it is the model's.
+std::string model_name(const std::string& path) {
+  const std::filesystem::path file(path);
+  std::string name = file.stem().string();
+  if (name == "config" && file.has_parent_path()) name = file.parent_path().filename().string();
+  return name.empty() || name == "-" || name == "config" || name == "." || name == ".." ? "imported" : name;
+}
+
+std::string parameter_text(std::int64_t n) { return fmt::format("{:.2f}B", static_cast<double>(n) / 1e9); }
 
 std::string law_words(const Json& laws) {
   if (laws.empty()) return "too few";
@@ -104,12 +121,47 @@ Answer import_failures(const Invocation& invocation, const std::string& path) {
   return Answer(std::move(document), std::move(screen));
 }
 
+Answer import_hf(const Invocation&, const std::string& path) {
+  const ImportedModel model = import_huggingface(read_text(path, "import"), model_name(path), path);
+  const Model read = [&] {
+    Document document = Document::parse(model.yaml, path + " as a model");
+    Model m = read_model(document.root(), "");
+    document.finish();
+    return m;
+  }();
+  const ParameterCount count = count_parameters(read);
+  Json document = {{"schema_version", 1},       {"name", read.name},
+                   {"parameters", count.total}, {"active_parameters", count.active},
+                   {"notes", model.notes},      {"yaml", model.yaml}};
+  std::string screen = fmt::format("# {} parameters", parameter_text(count.total));
+  if (count.active != count.total) screen += fmt::format(", {} of them active", parameter_text(count.active));
+  screen += '\n';
+  for (const std::string& note : model.notes) screen += "# " + note + '\n';
+  return Answer(std::move(document), screen + model.yaml);
+}
+
+Answer import_megatron_script(const Invocation& invocation, const std::string& path) {
+  const Arguments& arguments = invocation.arguments;
+  const std::int64_t nodes =
+      arguments.has("nodes") ? whole_number(arguments.last("nodes"), "nodes", 1, 10'000'000) : 0;
+  const std::string node = arguments.has("node") ? arguments.last("node") : "hgx-h100";
+  const MegatronImport read = import_megatron(read_text(path, "import"), name_of(path), path, node, nodes);
+  Document document = Document::parse(read.yaml, path + " as a scenario");
+  (void)read_scenario(document,
+                      invocation.library);  // what the options say together is legal, or refused here
+  Json json = {{"schema_version", 1}, {"name", name_of(path)}, {"notes", read.notes}, {"yaml", read.yaml}};
+  std::string screen;
+  for (const std::string& note : read.notes) screen += "# " + note + '\n';
+  return Answer(std::move(json), screen + read.yaml);
+}
+
 // What can be imported, each with its function.
 struct Import {
   std::string_view kind;
   Answer (*answer)(const Invocation&, const std::string& path);
 };
-constexpr std::array<Import, 1> kImports{{{"failures", import_failures}}};
+constexpr std::array<Import, 3> kImports{
+    {{"failures", import_failures}, {"hf", import_hf}, {"megatron", import_megatron_script}}};
 
 }  // namespace
 
