@@ -4,11 +4,10 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "scenarios/published.hpp"
 #include "sim/error.hpp"
+#include "sim/source_text.hpp"
 
 namespace runcast {
 
@@ -29,9 +28,7 @@ ScenarioSource scenario_source(const std::string& argument, const Library& libra
     const LibraryEntry& entry = library.get("runs", argument, "scenario", "runcast");
     return {entry.text, entry.path, {}};
   }
-  Document::load(argument);  // says why a file cannot be read
-  std::ifstream in(argument, std::ios::binary);
-  return {std::string(std::istreambuf_iterator<char>(in), {}), argument, {}};
+  return {detail::file_text(argument), argument, {}};
 }
 
 }  // namespace runcast

@@ -5,11 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <system_error>
 
 #include "sim/document_state.hpp"
 #include "sim/overrides.hpp"
@@ -350,25 +346,7 @@ Document Document::parse(std::string text, std::string name) {
   return Document(std::move(state));
 }
 
-Document Document::load(const std::string& path) {
-  const auto cannot = [&](const std::string& why) -> ConfigError {
-    return ConfigError(fmt::format("{}: cannot be read: {}", path, why));
-  };
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) throw cannot("is a directory");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    if (errno == ENOENT) throw cannot("no such file");
-    if (errno == EACCES) throw cannot("permission denied");
-    throw cannot(errno != 0 ? std::generic_category().message(errno) : "cannot be opened");
-  }
-  std::string text(detail::kMaxBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) throw cannot("reading failed");
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  return parse(std::move(text), path);
-}
+Document Document::load(const std::string& path) { return parse(detail::file_text(path), path); }
 
 void Document::set(std::string_view assignment) {
   const std::string name = "--set " + detail::shown(assignment);

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
 
 namespace runcast::detail {
 namespace {
@@ -129,6 +133,26 @@ Source checked_source(std::string text, std::string name) {
       refuse(source, source.place_of(i), fmt::format("control character 0x{:02x} in the text", c));
   }
   return source;
+}
+
+std::string file_text(const std::string& path) {
+  const auto cannot = [&](const std::string& why) -> ConfigError {
+    return ConfigError(fmt::format("{}: cannot be read: {}", path, why));
+  };
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) throw cannot("is a directory");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    if (errno == ENOENT) throw cannot("no such file");
+    if (errno == EACCES) throw cannot("permission denied");
+    throw cannot(errno != 0 ? std::generic_category().message(errno) : "cannot be opened");
+  }
+  std::string text(kMaxBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) throw cannot("reading failed");
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
 }
 
 }  // namespace runcast::detail
