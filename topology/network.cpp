@@ -400,7 +400,7 @@ GroupLinks Network::group(std::span<const RankId> members, int concurrent) const
   links.domains = static_cast<int>(spread.domains.size());
   links.ranks_per_domain = spread.fullest();
   links.narrowest_domain = spread.narrowest();
-  links.tree_depth = std::bit_width(static_cast<unsigned>(links.domains - 1));
+  links.tree_depth = static_cast<int>(std::bit_width(static_cast<unsigned>(links.domains - 1)));
   links.in_network_reduction = fabric_->spec().in_network_reduction && links.domains > 1;
   fill_intra(fabric_->node(), spread, links);
   double load = 0;
