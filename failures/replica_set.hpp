@@ -20,7 +20,7 @@ class ReplicaSet {
     Time back;  // kNever: at the next restart
   };
 
-  ReplicaSet(std::int64_t replicas, std::int64_t copies) : copies_(copies), out_of_(replicas, 0) {}
+  ReplicaSet(std::int64_t replicas, std::int64_t copies) : copies_(copies), out_of_(static_cast<std::size_t>(replicas), 0) {}
 
   std::size_t out() const { return list_.size(); }
   const std::vector<Out>& list() const { return list_; }

@@ -11,7 +11,9 @@ struct Terms {
   double steps, passes;
 };
 
-int log2_up(int n) { return static_cast<int>(std::bit_width(static_cast<unsigned>(n - 1))); }  // ceil(log2 n), n >= 1
+int log2_up(int n) {
+  return static_cast<int>(std::bit_width(static_cast<unsigned>(n - 1)));
+}  // ceil(log2 n), n >= 1
 
 Terms all_reduce_terms(Algorithm algorithm, int n) {
   const double others = n - 1, ranks = n, depth = log2_up(n);

@@ -39,7 +39,8 @@ TEST_CASE("Weibull, lognormal and gamma gaps leave what the renewal sum says") {
     in.window = Seconds(2000 * kDay);
     const RunSummary s = test::trials(in, 60);
     // The window's last cut and its end: some 1e-5. 60 x 15,000 gaps: 0.1 %.
-    CAPTURE(shape);
+    const auto this_shape = shape;
+    CAPTURE(this_shape);
     CHECK(s.goodput.mean == Approx(tau * segments / (mean + restart)).epsilon(0.002));
   }
 }

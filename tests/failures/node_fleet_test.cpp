@@ -44,8 +44,10 @@ TEST_CASE("one or two repair crews make the job wait as long as the M/M/c chain 
     in.recovery.shop.crews = crews;
     const SpareAvailability chain =
         spare_availability(100, EventRate(0.01 / kDay), Seconds(kDay / 2), spares, crews);
-    CAPTURE(crews);
-    CAPTURE(spares);
+    const auto this_crews = crews;
+    CAPTURE(this_crews);
+    const auto this_spares = spares;
+    CAPTURE(this_spares);
     // (doctest's epsilon is relative to 1 + the value: shares are compared by their ratio)
     CHECK(share(test::trials(in, 60), Bucket::wait_for_spare) / chain.waiting == Approx(1).epsilon(0.02));
   }

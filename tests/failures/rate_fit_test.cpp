@@ -30,7 +30,8 @@ TEST_CASE(
        {std::pair{Law::exponential, 1.0}, {Law::weibull, 0.7}, {Law::lognormal, 1.2}, {Law::gamma, 2.5}}) {
     const CensoredSample sample = sample_of(law, shape, 1000, 3000, 1100);
     const LawFit fit = fit_law(law, sample);
-    CAPTURE(static_cast<int>(law));
+    const auto this_law = static_cast<int>(law);
+    CAPTURE(this_law);
     REQUIRE(sample.censored.size() > 500);
     CHECK(fit.mean.value == Approx(1000).epsilon(0.12));
     CHECK(fit.shape == Approx(shape).epsilon(0.07));

@@ -38,7 +38,8 @@ TEST_CASE("Daly's exact expectation holds at M 6 h, delta 5 min, R 10 min, at th
   // T_s / E[T] = .7938 / .8194 / .7810. sd of one 200-day run .003-.007: 1,000 trials know the mean to
   // .0002-.0004 (95 %); the window's cut adds about interval / window = 2e-4.
   for (const auto& [interval, expected] : {std::pair{30.0, 0.7938}, {56.7167, 0.8194}, {120.0, 0.7810}}) {
-    CAPTURE(interval);
+    const auto this_interval = interval;
+    CAPTURE(this_interval);
     const Seconds exact = daly_expected_time(Seconds(1), Seconds(interval * kMinute), Seconds(300),
                                              Seconds(600), Seconds(6 * kHour));
     CHECK(1 / exact.value == Approx(expected).epsilon(1e-4));
@@ -208,7 +209,8 @@ TEST_CASE("a save at every step leaves 40 %, 70 % and 99 % of the MFU, by how lo
     in.steps.phases[0].step_time = Seconds(4.64);
     in.checkpoint.levels[0].interval = Seconds(4.64);
     in.window = Seconds(5000);
-    CAPTURE(block);
+    const auto this_block = block;
+    CAPTURE(this_block);
     CHECK(std::abs(simulate_run(in, 1, 0).goodput() - mfu) < 0.05);
   }
 }

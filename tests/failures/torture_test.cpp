@@ -97,8 +97,10 @@ TEST_CASE(
         in.failures.clock = HazardClock::up;
         in.failures.classes = {blow(action, domain, at)};
         CAPTURE(policy.name);
-        CAPTURE(static_cast<int>(action));
-        CAPTURE(static_cast<int>(domain));
+        const auto this_action = static_cast<int>(action);
+        CAPTURE(this_action);
+        const auto this_domain = static_cast<int>(domain);
+        CAPTURE(this_domain);
         CAPTURE(at);
         check_run(in, most_lost.ns);
       }

@@ -50,7 +50,8 @@ TEST_CASE("all-reduce over 8 H100 is within 25 % of the measured curve from 1 Mi
       {mib, 27.37},        {4 * mib, 54.19},     {16 * mib, 123.8},   {64 * mib, 324.7},
       {256 * mib, 1112.5}, {1024 * mib, 4029.4}, {8192 * mib, 31307}, {16384 * mib, 62648}};
   for (const auto& [size, time] : measured) {
-    CAPTURE(size);
+    const auto this_size = size;
+    CAPTURE(this_size);
     CHECK(ratio("hgx-h100", 1, Collective::all_reduce, size, time) == doctest::Approx(1).epsilon(0.25));
   }
 }
