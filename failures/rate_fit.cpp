@@ -14,7 +14,9 @@ namespace runcast {
 namespace {
 
 constexpr double kWorst = -1e300;
-constexpr std::size_t kFewest = 3;  // values below which no law is fitted
+// Values below which no law is fitted: a shape from 9 values has a relative standard error of a quarter (Weibull:
+// 0.78 / sqrt(n)), and from 3 it says nothing.
+constexpr std::size_t kFewest = 10;
 
 double normal_cdf(double z) { return std::erfc(-z / std::numbers::sqrt2) / 2; }
 

@@ -176,7 +176,7 @@ constexpr std::array kExplanations = {
                 "Stretches of the run with a batch, a sequence length, or a layout of their own: each has its step\n"
                 "simulated and its memory checked. days hold the losses of all. In results: run.phases."},
     Explanation{"interruptions", "run", "run.interruptions.mean", "",
-                "How often the job stopped for an unplanned cause, per run."},
+                "How often the job stopped, planned stops too, per run; the causes stand below it."},
     Explanation{"first_failure", "run", "run.first_failure_h.mean", "",
                 "Hours until the first unplanned interruption, of the trials that had one."},
     Explanation{"waits", "run", "run.waits.mean", "",

@@ -27,10 +27,18 @@ constexpr int kBadInput = 2;
 constexpr int kBug = 3;
 constexpr int kInterrupted = 130;
 
-Format chosen_format(const Arguments& arguments) {
+// Commands whose text for people is a file of the library or a scenario.
+bool prints_yaml(const Command& command) {
+  return command.name == "import" || command.name == "init" || command.name == "show";
+}
+
+Format chosen_format(const Command& command, const Arguments& arguments) {
   if (arguments.has("format")) return format_named(arguments.last("format"));
-  if (arguments.has("output")) return format_of_file(arguments.last("output"));
-  return Format::table;
+  if (!arguments.has("output")) return Format::table;
+  const std::string file = arguments.last("output");
+  const bool yaml = file.ends_with(".yaml") || file.ends_with(".yml");
+  if (yaml && prints_yaml(command)) return Format::table;
+  return format_of_file(file);
 }
 
 std::string rendered(const Answer& answer, Format format) {
@@ -50,13 +58,16 @@ std::string rendered(const Answer& answer, Format format) {
   return {};
 }
 
+// Says something on standard error; when nobody reads there (a closed pipe), the answer and the status stand.
+void complain(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
 // Whether every claim holds; each that does not is told on standard error.
 bool all_hold(const std::vector<Assertion>& assertions, const nlohmann::ordered_json& document) {
   bool all = true;
   for (const Assertion& assertion : assertions) {
     const Assertion::Verdict verdict = assertion.judge(document);
     if (verdict.holds) continue;
-    fmt::print(stderr, "assertion failed: {} ({})\n", assertion.text(), verdict.values);
+    complain(fmt::format("assertion failed: {} ({})\n", assertion.text(), verdict.values));
     all = false;
   }
   return all;
@@ -66,7 +77,7 @@ void print(std::string_view text) { Output("").finish(text); }
 
 int execute(const Command& command, const Arguments& arguments) {
   if (arguments.has("help")) return print(command_help(command)), kDone;
-  const Format format = chosen_format(arguments);
+  const Format format = chosen_format(command, arguments);
   std::vector<Assertion> assertions;
   for (const std::string& claim : arguments.all("assert")) assertions.emplace_back(claim);
   Library library;
@@ -86,7 +97,7 @@ int execute(const Command& command, const Arguments& arguments) {
 
 int run(const std::vector<std::string>& words) {
   if (words.empty()) {
-    fmt::print(stderr, "{}", general_help());
+    complain(general_help());
     return kBadInput;
   }
   if (words.front() == "--version") return print(fmt::format("runcast {}\n", RUNCAST_VERSION)), kDone;
@@ -105,11 +116,11 @@ int main(int argc, char** argv) {
   try {
     return run(std::vector<std::string>(argv + 1, argv + argc));
   } catch (const runcast::ConfigError& error) {
-    fmt::print(stderr, "{}\n", error.what());
+    complain(fmt::format("{}\n", error.what()));
     return kBadInput;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "runcast has a bug: {}\nplease report it with the scenario and the command\n",
-               error.what());
+    complain(fmt::format("runcast has a bug: {}\nplease report it with the scenario and the command\n",
+                         error.what()));
     return kBug;
   }
 }

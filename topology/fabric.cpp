@@ -37,8 +37,8 @@ void check(const Fabric::Graph& graph) {
     throw ConfigError("fabric '" + graph.spec.name + "' joins no nodes, but " + std::to_string(graph.nodes) +
                       " nodes of " + graph.node.name + " are " +
                       std::to_string((graph.nodes + domain_nodes - 1) / domain_nodes) +
-                      " scale-up domains; name a fabric with tiers, or use at most " +
-                      std::to_string(domain_nodes) + " nodes");
+                      " scale-up domains; name a fabric with tiers, or use " +
+                      (domain_nodes == 1 ? "1 node" : "at most " + std::to_string(domain_nodes) + " nodes"));
   if (!tiers.empty() && tiers.back().nodes > 0 && tiers.back().nodes < graph.nodes)
     throw ConfigError("fabric '" + graph.spec.name + "' joins at most " + std::to_string(tiers.back().nodes) +
                       " nodes (tier '" + tiers.back().name + "'), but the cluster has " +

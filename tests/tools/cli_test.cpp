@@ -317,3 +317,18 @@ TEST_CASE("step --unfolded follows the critical path, and faults do so without b
   CHECK(nowhere.status == 2);
   CHECK(nowhere.err.find("rank 8 does not exist; the job's are 0 to 7") != std::string::npos);
 }
+
+TEST_CASE("an answer and its status stand when nobody can read standard error") {
+  const Workplace here;
+  const std::string line = std::string(RUNCAST_PROGRAM) + " step one-node --assert 'step.mfu > 0.9' >" +
+                           (here / "out").string() + " 2>/dev/full";
+  CHECK(WEXITSTATUS(std::system(line.c_str())) == 1);
+  CHECK(contents(here / "out").find("STEP") != std::string::npos);
+}
+
+TEST_CASE("kinds are found by their last word, and names by how they begin") {
+  const Workplace here;
+  CHECK(here.run({"list", "nodes"}).out == here.run({"list", "hardware/nodes"}).out);
+  CHECK(here.run({"show", "gpt-1"}).err ==
+        "show: the library has no 'gpt-1'; so begin: models/gpt-175b, models/gpt-1t\n");
+}

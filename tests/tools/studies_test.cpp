@@ -64,6 +64,17 @@ TEST_CASE("compare ends with 0 when nothing differs and with 1 when something do
   CHECK(here.shell("$R compare one-node") == 2);
 }
 
+TEST_CASE("layouts that fit but break a claim of --where are not said to be too large") {
+  const Folder here;
+  CHECK(here.shell(
+            "$R search one-node --space 'tensor=[2]' --space 'recompute=[none]' --space 'schedule=[1f1b]' "
+            "--space 'micro_batch=[1]' --where 'mfu > 0.99' --no-timing") == 1);
+  const std::string screen = contents(here / "out");
+  CHECK(screen.find(" that fit fulfils --where\n") != std::string::npos);
+  CHECK(screen.find("none fits") == std::string::npos);
+  CHECK(screen.find("simulated\n") != std::string::npos);  // and no seconds, as asked
+}
+
 TEST_CASE("a sweep that was killed goes on, and parts merge to the file of one process") {
   const Folder here;
   CHECK(here.shell("$R sweep study.yaml --results whole.jsonl --quiet") == 0);

@@ -183,7 +183,7 @@ TEST_CASE("a fabric that cannot join the nodes is refused with what would") {
   CHECK(construction_error(plain_node(), 4, load_fabric("none")) ==
         "fabric 'none' joins no nodes, but 4 nodes of plain are 4 scale-up domains; name a fabric with "
         "tiers, or "
-        "use at most 1 nodes");
+        "use 1 node");
   FabricSpec small = two_tiers(true);
   small.tiers.pop_back();
   CHECK(construction_error(plain_node(), 5, small) ==

@@ -84,7 +84,7 @@ Answer all_terms(const Style& style) {
       out += fmt::format("{}{}\n", out.empty() ? "" : "\n", heading(known.group, style));
     group = known.group;
     const std::string_view first = known.meaning.substr(0, known.meaning.find_first_of(".:\n"));
-    out += fmt::format("  {:<22}{}\n", known.term, known.formula.empty() ? first : known.formula);
+    out += fmt::format("  {:<26}{}\n", known.term, known.formula.empty() ? first : known.formula);
     rows.push_back({{"term", known.term},
                     {"group", known.group},
                     {"formula", known.formula},

@@ -5,8 +5,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "sim/config.hpp"
 #include "scenarios/published.hpp"
+#include "sim/config.hpp"
 #include "sim/error.hpp"
 #include "tools/commands/command.hpp"
 
@@ -19,11 +19,12 @@ std::string joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
-// "hardware/gpus", or "hardware" for everything under it.
+// "hardware/gpus", "gpus" for short, or "hardware" for everything under it.
 std::vector<std::string> folders_of_kind(const std::vector<std::string>& folders, const std::string& kind) {
   std::vector<std::string> found;
-  std::copy_if(folders.begin(), folders.end(), std::back_inserter(found),
-               [&](const std::string& folder) { return folder == kind || folder.starts_with(kind + "/"); });
+  std::copy_if(folders.begin(), folders.end(), std::back_inserter(found), [&](const std::string& folder) {
+    return folder == kind || folder.starts_with(kind + "/") || folder.ends_with("/" + kind);
+  });
   if (!found.empty()) return found;
   const std::string near = nearest_name(kind, folders);
   throw ConfigError(fmt::format("list: unknown kind '{}'{}; the kinds are {}", kind,
@@ -43,6 +44,11 @@ const LibraryEntry& entry_named(const Library& library, const std::string& name)
     names.push_back(entry.name);
     names.push_back(entry.folder + "/" + entry.name);
   }
+  std::vector<std::string> longer;  // a beginning says more than equal letters: llama3 is no llama-13b
+  for (const LibraryEntry& entry : library.entries())
+    if (entry.name.starts_with(name)) longer.push_back(entry.folder + "/" + entry.name);
+  if (!longer.empty())
+    throw ConfigError(fmt::format("show: the library has no '{}'; so begin: {}", name, joined(longer)));
   const std::string near = nearest_name(name, names);
   throw ConfigError(near.empty()
                         ? fmt::format("show: the library has no '{}'; `runcast list` shows what it has", name)
@@ -76,7 +82,7 @@ Answer list_command(const Invocation& invocation) {
 Answer show_command(const Invocation& invocation) {
   constexpr std::string_view kPublished = "published:";
   const std::string& argument = invocation.arguments.positionals.front();
-  if (argument.starts_with(kPublished)) {   // a measured row, as the scenario that it becomes
+  if (argument.starts_with(kPublished)) {  // a measured row, as the scenario that it becomes
     const std::string text = published_scenario(argument.substr(kPublished.size()), invocation.library);
     return Answer({{"kind", "published"}, {"name", argument}, {"text", text}}, text);
   }

@@ -8,6 +8,7 @@
 
 #include "tools/commands/simulate.hpp"
 #include "tools/report/assertion.hpp"
+#include "tools/report/formats.hpp"
 #include "tools/report/output.hpp"
 #include "tools/report/screen.hpp"
 
@@ -47,6 +48,7 @@ Answer search_command(const Invocation& invocation) {
   nlohmann::ordered_json document =
       search_document(source, question, invocation.library, experiment_options(invocation, progress));
   const bool found = !document["layouts"].empty(), complete = document["complete"].get<bool>();
+  if (arguments.has("no-timing")) remove_timing(document);  // the screen tells seconds, too
   std::string screen = search_screen(document, invocation.style);
   Answer answer(std::move(document), std::move(screen), found);
   answer.interrupted = !complete;

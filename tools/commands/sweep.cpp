@@ -16,6 +16,11 @@ namespace runcast {
 Answer sweep_command(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const std::string path = arguments.positionals.front();
+  if (!std::filesystem::exists(path) && invocation.library.find("runs", path) != nullptr)
+    throw ConfigError(
+        fmt::format("STUDY: {0} is a scenario of the library; a study is a YAML file with 'scenario: {0}', "
+                    "keys and results",
+                    path));
   const std::string text = read_text(path, "STUDY");
   Document document = Document::parse(text, path);
   Study study = read_study(document, text, invocation.library);

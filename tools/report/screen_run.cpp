@@ -224,6 +224,9 @@ std::string cost_part(const Json& document, const Style& style) {
   add("co2e_t", "t CO2e");
   if (line.empty()) line = "unknown: the run does not finish";
   std::string out = heading("COST", style) + "   " + line + "\n";
+  const double usd = number_of(cost, "usd"), total = number_of(cost, "total_usd");
+  if (std::isfinite(usd) && total > 1.00005 * usd)
+    out += fmt::format("  with spares, storage and egress {} USD\n", number(total));
   const Json& spot = part_of(cost, "spot");
   if (spot.is_object())
     out += fmt::format(
@@ -233,9 +236,12 @@ std::string cost_part(const Json& document, const Style& style) {
         number(number_of(spot, "usd")), number(number_of(spot, "on_demand_days")),
         number(number_of(spot, "on_demand_usd")), percent(number_of(spot, "break_even_discount")));
   const Json& clean = part_of(cost, "where_and_when.least_carbon");
-  if (clean.is_object() && number_of(clean, "co2e_t") < number_of(cost, "co2e_t"))
-    out += fmt::format("  least carbon: {} in {} h, {} t CO2e\n", text_of(clean, "region"),
-                       number(number_of(clean, "start_in_h")), number(number_of(clean, "co2e_t")));
+  if (clean.is_object() && number_of(clean, "co2e_t") < 0.9995 * number_of(cost, "co2e_t")) {
+    const double wait = number_of(clean, "start_in_h");
+    out += fmt::format("  least carbon: {}{}, {} t CO2e\n", text_of(clean, "region"),
+                       wait > 0 ? fmt::format(" in {} h", number(wait)) : "",
+                       number(number_of(clean, "co2e_t")));
+  }
   const Json& prediction = part_of(cost, "prediction");
   const double low = number_of(prediction, "usd_low"), high = number_of(prediction, "usd_high");
   if (std::isfinite(low) && std::isfinite(high))

@@ -108,6 +108,12 @@ std::string own_part(const Json& own, const Style& style) {
   return out + "\n\n";
 }
 
+std::string none_text(const Json& document) {
+  const double fit = number_of(document, "feasible");
+  if (!(fit > 0)) return "  none fits\n";
+  return fmt::format("  none of the {} that fit fulfils --where\n", grouped(static_cast<long long>(fit)));
+}
+
 }  // namespace
 
 std::string search_screen(const Json& document, const Style& style) {
@@ -123,7 +129,7 @@ std::string search_screen(const Json& document, const Style& style) {
            layouts_table(front) + "\n";
   const Json& layouts = part_of(document, "layouts");
   out += heading("BEST LAYOUTS", style) + fmt::format("   by {}\n", words_of(text_of(document, "objective")));
-  out += layouts.empty() ? "  none fits\n" : layouts_table(layouts);
+  out += layouts.empty() ? none_text(document) : layouts_table(layouts);
   const double seconds = number_of(document, "seconds"), counted = number_of(document, "counted");
   out += fmt::format("\n  {} layouts counted, {} rejected, {} fit, {} simulated",
                      grouped(static_cast<long long>(counted)),
