@@ -329,6 +329,8 @@ TEST_CASE("an answer and its status stand when nobody can read standard error") 
 TEST_CASE("kinds are found by their last word, and names by how they begin") {
   const Workplace here;
   CHECK(here.run({"list", "nodes"}).out == here.run({"list", "hardware/nodes"}).out);
-  CHECK(here.run({"show", "gpt-1"}).err ==
-        "show: the library has no 'gpt-1'; so begin: models/gpt-175b, models/gpt-1t\n");
+  CHECK(here.run({"show", "gpt-1"}).err == "show: the library has no 'gpt-1', did you mean 'gpt-1t'?\n");
+  CHECK(here.run({"show", "llama3"})
+            .err.starts_with("show: the library has no 'llama3'; so begin: fabrics/llama3-roce, "
+                             "failures/llama3-54-day, models/llama3-405b, "));
 }

@@ -44,12 +44,12 @@ const LibraryEntry& entry_named(const Library& library, const std::string& name)
     names.push_back(entry.name);
     names.push_back(entry.folder + "/" + entry.name);
   }
+  const std::string near = nearest_name(name, names);
   std::vector<std::string> longer;  // a beginning says more than equal letters: llama3 is no llama-13b
   for (const LibraryEntry& entry : library.entries())
     if (entry.name.starts_with(name)) longer.push_back(entry.folder + "/" + entry.name);
-  if (!longer.empty())
+  if (!longer.empty() && !near.starts_with(name))
     throw ConfigError(fmt::format("show: the library has no '{}'; so begin: {}", name, joined(longer)));
-  const std::string near = nearest_name(name, names);
   throw ConfigError(near.empty()
                         ? fmt::format("show: the library has no '{}'; `runcast list` shows what it has", name)
                         : fmt::format("show: the library has no '{}', did you mean '{}'?", name, near));
