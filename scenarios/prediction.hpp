@@ -2,7 +2,7 @@
 // predicted by a fit that had not seen its family (cross-validation; library/published/residuals.csv).
 //   real time lies between predicted / (1 + q90) and predicted / (1 + q10), q = quantiles of predicted/measured - 1
 // Like: the same kind of model (dense or experts) and, as far as at least kLeastRows rows stay, the same GPU, number
-// format and software. Leaves out: a cluster that is misconfigured or slow; that is what `calibrate --anchor` is for.
+// format and software. Leaves out: a cluster that is misconfigured or slow; that is what `calibrate --step` is for.
 #pragma once
 
 #include <span>

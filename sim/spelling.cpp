@@ -23,16 +23,25 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return last[b.size()];
 }
 
+// Capitals are no mistake that counts: LLaMA3-70b is meant as llama3-70b.
+std::string in_lower_case(std::string_view word) {
+  std::string lower(word);
+  for (char& letter : lower)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return lower;
+}
+
 }  // namespace
 
 std::string nearest_name(std::string_view word, std::span<const std::string> candidates) {
+  const std::string lower = in_lower_case(word);
   std::string best;
   std::size_t least = std::string::npos;
   for (const std::string& candidate : candidates) {
     const std::size_t longer = std::max(word.size(), candidate.size());
     const std::size_t shorter = std::min(word.size(), candidate.size());
     if (longer > 200 || longer - shorter > longer / 3) continue;
-    const std::size_t distance = edit_distance(word, candidate);
+    const std::size_t distance = edit_distance(lower, in_lower_case(candidate));
     if (distance <= longer / 3 && distance < least) {
       least = distance;
       best = candidate;

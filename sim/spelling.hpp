@@ -8,7 +8,7 @@
 namespace runcast {
 
 // The nearest of `candidates` to `word` by edit distance, if near enough to be a typo (at most a third of its
-// letters); empty otherwise.
+// letters, capitals aside); empty otherwise.
 std::string nearest_name(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace runcast

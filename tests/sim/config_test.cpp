@@ -338,6 +338,7 @@ TEST_CASE("a near name is at most a third of its letters away; a swap is one edi
   CHECK(nearest_name("pipelines", names) == "pipeline");
   CHECK(nearest_name("date", names) == "data");
   CHECK(nearest_name("zb-h1", names) == "zb_h1");
+  CHECK(nearest_name("DATA", names) == "data");  // capitals count for nothing
   CHECK(nearest_name("colour", names) == "");
   CHECK(nearest_name("", names) == "");
   CHECK(nearest_name(std::string(1'000'000, 'x'), names) == "");

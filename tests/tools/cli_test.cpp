@@ -326,6 +326,14 @@ TEST_CASE("an answer and its status stand when nobody can read standard error") 
   CHECK(contents(here / "out").find("STEP") != std::string::npos);
 }
 
+TEST_CASE("a library's name in capitals or with a suffix is told as it is") {
+  const Workplace here;
+  CHECK(here.run({"step", "one-node.yaml"}).err ==
+        "one-node.yaml: no such file; the library's is called one-node\n");
+  CHECK(here.run({"step", "ONE-NODE"}).err ==
+        "runcast: unknown scenario 'ONE-NODE', did you mean 'one-node'?\n");
+}
+
 TEST_CASE("kinds are found by their last word, and names by how they begin") {
   const Workplace here;
   CHECK(here.run({"list", "nodes"}).out == here.run({"list", "hardware/nodes"}).out);

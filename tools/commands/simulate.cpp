@@ -67,10 +67,25 @@ std::string read_text(const std::string& path, std::string_view where) {
   return text;
 }
 
+namespace {
+
+// `llama3-70b.yaml`, which is no file, of somebody who means the library's.
+void refuse_suffix(const std::string& argument, const Library& library) {
+  constexpr std::string_view kSuffix = ".yaml";
+  if (!argument.ends_with(kSuffix) || std::filesystem::exists(argument)) return;
+  const std::string name = argument.substr(0, argument.size() - kSuffix.size());
+  if (library.find("runs", name) != nullptr)
+    throw ConfigError(fmt::format("{}: no such file; the library's is called {}", argument, name));
+}
+
+}  // namespace
+
 ScenarioSource source_of(const std::string& argument, const Invocation& invocation) {
+  refuse_suffix(argument, invocation.library);
   ScenarioSource source =
-      argument == "-" ? ScenarioSource{std::string(std::istreambuf_iterator<char>(std::cin), {}), "<stdin>", {}}
-                      : scenario_source(argument, invocation.library);
+      argument == "-"
+          ? ScenarioSource{std::string(std::istreambuf_iterator<char>(std::cin), {}), "<stdin>", {}}
+          : scenario_source(argument, invocation.library);
   source.sets = invocation.arguments.all("set");
   return source;
 }
