@@ -75,6 +75,18 @@ TEST_CASE("layouts that fit but break a claim of --where are not said to be too 
   CHECK(screen.find("simulated\n") != std::string::npos);  // and no seconds, as asked
 }
 
+TEST_CASE("a sweep of which no point could be simulated ends with 1, one of which some could with 0") {
+  const Folder here;
+  CHECK(here.shell(
+            "sed 's/layout.tensor/layout.tensr/g; /pivot/d' study.yaml > typo.yaml && $R sweep typo.yaml") ==
+        1);
+  CHECK(contents(here / "out").find("did you mean 'tensor'?") != std::string::npos);
+  CHECK(
+      here.shell(
+          "printf 'scenario: one-node\nkeys: [{key: layout.tensor, values: [2, 3]}]\nresults: [step.mfu]\n' "
+          "> some.yaml && $R sweep some.yaml") == 0);
+}
+
 TEST_CASE("a sweep that was killed goes on, and parts merge to the file of one process") {
   const Folder here;
   CHECK(here.shell("$R sweep study.yaml --results whole.jsonl --quiet") == 0);
