@@ -200,9 +200,13 @@ void StepTimeline::add_operators(RankTimeline& out, const PartPass& pass, Time s
     const bool expert =
         op.group == CommunicationGroup::expert || op.group == CommunicationGroup::expert_tensor;
     done += op.exposed.value;
-    add(out, expert ? Stream::expert : Stream::group, SliceKind::collective,
-        cuts.at(std::max(0.0, done - op.time.value)), cuts.at(done),
+    const Time from = cuts.at(std::max(0.0, done - op.time.value)), to = cuts.at(done);
+    if (from >= to) continue;
+    add(out, expert ? Stream::expert : Stream::group, SliceKind::collective, from, to,
         fmt::format("{} {} {}", short_name(op.collective), name_of(op.group), op.name));
+    out.slices.back().group = op.group;
+    out.slices.back().collective = op.collective;
+    out.slices.back().size = op.size;
   }
 }
 
@@ -226,7 +230,10 @@ void StepTimeline::add_messages(RankTimeline& out, const Times& times) const {
                         m.microbatch,
                         0,
                         peer.value,
-                        message * layout_.world() + from.value};
+                        message * layout_.world() + from.value,
+                        CommunicationGroup::data,
+                        Collective::send_receive,
+                        message_};
     out.slices.push_back(std::move(slice));
   }
 }
@@ -243,6 +250,12 @@ void StepTimeline::add_data(RankTimeline& out, const Times& times) const {
             ? std::string(what)
             : fmt::format("{} dp st{} bucket {}", what, span.stage, span.bucket),
         0, span.stage);
+    if (span.start >= span.end || reduce_bucket_.empty()) continue;
+    const bool scatters = scattered_ && span.kind == DataSpan::Kind::reduce;
+    out.slices.back().collective = gather     ? Collective::all_gather
+                                   : scatters ? Collective::reduce_scatter
+                                              : Collective::all_reduce;
+    out.slices.back().size = (gather ? gather_bucket_ : reduce_bucket_)[index(span.stage)];
   }
 }
 

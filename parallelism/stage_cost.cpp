@@ -63,7 +63,7 @@ class Pricer {
     std::vector<PricedOperator> priced;
     for (std::size_t i = 0; i < list.size(); ++i) {
       const Operator& op = list[i];
-      PricedOperator one{op.name, op.kind, op.group, op.collective, kernel[i], Seconds(0)};
+      PricedOperator one{op.name, op.kind, op.group, op.collective, kernel[i], Seconds(0), op.bytes};
       if (op.kind == OperatorKind::collective) {
         StagePass alone;
         add_collective(op, list, kernel, alone);

@@ -86,6 +86,7 @@ struct PricedOperator {
   CommunicationGroup group = CommunicationGroup::tensor;  // kind collective
   Collective collective = Collective::all_gather;
   Seconds time, exposed;
+  Bytes size{};  // collective: the full tensor; else what it moves through memory
 };
 struct PartPass {
   Seconds total;  // with what the host adds

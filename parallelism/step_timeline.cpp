@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "parallelism/critical_path.hpp"
+#include "parallelism/step_work.hpp"
 
 namespace runcast {
 
@@ -24,6 +25,7 @@ StepRecord record_of(const StepInput& in, const MemoryReport& memory) {
     record.node.push_back(in.network->fabric().node_of(in.network->placement()[RankId(rank)]));
   record.blocking = in.schedule->point_to_point == PointToPoint::blocking;
   record.barrier = in.schedule->gradient_norm == GradientNorm::barrier;
+  record.message = message_bytes(in);
   record.scattered = in.training->sharding.kind != Sharding::Kind::none && in.training->sharding.group == 0;
   return record;
 }
@@ -39,6 +41,7 @@ StepTimeline::StepTimeline(StepRecord record)
       blocking_(record.blocking),
       barrier_(record.barrier),
       scattered_(record.scattered),
+      message_(record.message),
       optimizer_(step_.breakdown.optimizer),
       last_(layout_.rank(0, 0, step_.last_rank, 0)),
       node_(std::move(record.node)),
@@ -83,6 +86,13 @@ void StepTimeline::price_parts(const StepInput& in) {
   for (const Slot& slot : schedule_.slots.front())
     split = split || slot.pass == Pass::input_gradient || slot.pass == Pass::weight_gradient;
   parts_ = stage_parts(shape, *in.schedule, *in.network, groups, split);
+  for (int stage = 0; stage < schedule_.stages; ++stage) {
+    const StageTraffic traffic =
+        stage_traffic(in, groups, stage_parameters(in, schedule_.rank_of_stage, stage));
+    const double bucket = traffic.parameters / traffic.buckets;
+    gather_bucket_.emplace_back(bucket * gather_bytes(*in.profile, *in.training->precision));
+    reduce_bucket_.emplace_back(bucket * in.profile->reduce_bytes);
+  }
 }
 
 std::vector<RankId> StepTimeline::usual_ranks() const {

@@ -54,6 +54,10 @@ struct TimelineSlice {
   int depth = 0;                    // 0 lies in no other slice of its stream
   int peer = -1;                    // send, receive: the other pipeline rank
   std::int64_t flow = -1;           // the same for both ends of a message
+  // Of collectives and messages: over which ranks, and how much (a collective's full tensor; a bucket).
+  CommunicationGroup group = CommunicationGroup::data;
+  Collective collective = Collective::send_receive;
+  Bytes size{};
 };
 
 // A micro-batch's activations of a stage come to the rank, or go.
@@ -94,6 +98,7 @@ struct StepRecord {
   bool blocking = false;     // messages hold both ranks
   bool barrier = true;       // before the optimizer
   bool scattered = true;     // gradients are reduce-scattered
+  Bytes message{};           // of one micro-batch between stages
 };
 
 class StepTimeline {
@@ -161,6 +166,9 @@ class StepTimeline {
   MemoryReport memory_;
   TimelineLevel level_;
   bool blocking_ = false, barrier_ = true, scattered_ = true;
+  Bytes message_;
+  std::vector<Bytes> gather_bucket_,
+      reduce_bucket_;     // [stage] of one collective of the data stream; level op
   Time all_gradients_{};  // of the last rank
   Duration optimizer_{};  // with the norm before it, of the slowest rank
   RankId last_{0};

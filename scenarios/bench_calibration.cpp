@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -180,16 +181,27 @@ bool is_number(const std::string& word) {
   return !word.empty() && *end == '\0';
 }
 
-// size count type [redop] [root] time algbw busbw ...: the columns differ by test and version, so that what stands
-// between the type and the first number with a point is passed over.
-bool parse_line(const std::string& line, NcclLine& out) {
+// Launchers put the rank before each line: "[1,0]<stdout>:" (mpirun --tag-output), "0: " (srun --label).
+std::string untagged(const std::string& line) {
+  const std::size_t tag = line.starts_with('[') ? line.find(">:") : std::string::npos;
+  if (tag != std::string::npos) return line.substr(tag + 2);
+  const std::size_t digits = line.find_first_not_of(" 0123456789");
+  const bool label = digits != std::string::npos && digits > 0 && line.compare(digits, 2, ": ") == 0;
+  return label ? line.substr(digits + 2) : line;
+}
+
+// size count type [redop] [root] time algbw busbw ...: the columns differ by test and version. `root` is whether the
+// head of the table has that column; without a head a word without a point is taken for it where a time still follows.
+bool parse_line(const std::string& line, std::optional<bool> has_root, NcclLine& out) {
   std::istringstream in(line);
   std::vector<std::string> words;
   for (std::string word; in >> word;) words.push_back(word);
   if (words.size() < 6 || !is_number(words[0]) || !is_number(words[1]) || is_number(words[2])) return false;
   std::size_t at = 3;
   if (!is_number(words[at])) out.reduction = words[at++];
-  const bool root = at < words.size() && words[at].find('.') == std::string::npos && at + 3 < words.size();
+  const bool looks_so =
+      at < words.size() && words[at].find('.') == std::string::npos && at + 3 < words.size();
+  const bool root = has_root.value_or(looks_so);
   if (root && !out.reduction.empty()) ++at;
   if (at + 2 >= words.size() || !is_number(words[at]) || !is_number(words[at + 1]) ||
       !is_number(words[at + 2]))
@@ -313,7 +325,11 @@ CollectiveRun read_nccl_tests(std::string_view text, const std::string& file) {
   std::string named;
   NcclLine largest;
   std::istringstream in{std::string(text)};
+  std::optional<bool> has_root;
   for (std::string line; std::getline(in, line);) {
+    line = untagged(line);
+    if (line.starts_with("#") && line.find(" algbw") != std::string::npos)
+      has_root = line.find(" root ") != std::string::npos;
     if (line.find("Collective test starting") != std::string::npos) named = line;
     // #  Rank  0 Group  0 Pid  12345 on   host-a device  0 [0x1b] NVIDIA H100
     const auto rank = line.find(" Rank "), on = line.find(" on ");
@@ -324,7 +340,8 @@ CollectiveRun read_nccl_tests(std::string_view text, const std::string& file) {
       ++run.ranks;
     }
     NcclLine row;
-    if (line.starts_with("#") || !parse_line(line, row) || row.size <= 0 || row.time_us <= 0) continue;
+    if (line.starts_with("#") || !parse_line(line, has_root, row) || row.size <= 0 || row.time_us <= 0)
+      continue;
     run.rows.push_back({Bytes(row.size), Seconds(row.time_us * 1e-6)});
     if (row.size > largest.size) largest = row;
   }

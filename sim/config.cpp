@@ -56,6 +56,7 @@ Json as_count(std::int64_t value, const std::string&) { return Json(value); }
 }  // namespace
 
 NodeKind Section::kind(std::string_view key) const {
+  state_->note(node_, key, "asked");
   state_->ask(node_, key);
   const std::size_t value = state_->value(node_, key);
   return value == kNone ? NodeKind::missing : state_->nodes[value].kind;
@@ -73,9 +74,11 @@ Json as_given_text(const std::string& value, const std::string&) { return Json(v
 }  // namespace
 
 std::string Section::text(std::string_view key) {
+  state_->note(node_, key, "text");
   return state_->read_scalar<std::string>(node_, key, nullptr, "", read_text, as_given_text);
 }
 std::string Section::text(std::string_view key, std::string_view fallback) {
+  state_->note(node_, key, "text");
   const std::string instead(fallback);
   const bool given = state_->value(node_, key) != kNone;
   return state_->read_scalar<std::string>(node_, key, &instead, "", read_text,
@@ -83,6 +86,7 @@ std::string Section::text(std::string_view key, std::string_view fallback) {
 }
 
 std::string Section::choice(std::string_view key, std::span<const std::string_view> legal) {
+  state_->note(node_, key, "choice", legal);
   INVARIANT(!legal.empty());
   const std::string path = state_->path_of(node_, key);
   return state_->read_scalar<std::string>(
@@ -97,10 +101,13 @@ std::string Section::choice(std::string_view key, std::span<const std::string_vi
 std::string Section::choice(std::string_view key, std::span<const std::string_view> legal,
                             std::string_view fallback) {
   if (state_->value(node_, key) != kNone) return choice(key, legal);
-  return text(key, fallback);
+  state_->note(node_, key, "choice", legal);
+  const std::string instead(fallback);
+  return state_->read_scalar<std::string>(node_, key, &instead, "", read_text, as_text);
 }
 
 bool Section::flag(std::string_view key, bool fallback) {
+  state_->note(node_, key, "flag");
   return state_->read_scalar<bool>(
       node_, key, &fallback, fallback,
       [](const std::string& text) -> Reading<bool> {
@@ -111,19 +118,24 @@ bool Section::flag(std::string_view key, bool fallback) {
 }
 
 double Section::number(std::string_view key) {
+  state_->note(node_, key, "number");
   return state_->read_scalar<double>(node_, key, nullptr, 1.0, detail::read_number, as_number);
 }
 double Section::number(std::string_view key, double fallback) {
+  state_->note(node_, key, "number");
   return state_->read_scalar<double>(node_, key, &fallback, 1.0, detail::read_number, as_number);
 }
 std::int64_t Section::count(std::string_view key) {
+  state_->note(node_, key, "count");
   return state_->read_scalar<std::int64_t>(node_, key, nullptr, 1, detail::read_count, as_count);
 }
 std::int64_t Section::count(std::string_view key, std::int64_t fallback) {
+  state_->note(node_, key, "count");
   return state_->read_scalar<std::int64_t>(node_, key, &fallback, 1, detail::read_count, as_count);
 }
 
 std::optional<std::int64_t> Section::count_or_word(std::string_view key, std::string_view word) {
+  state_->note(node_, key, "count_or_word", {&word, 1});
   using Value = std::optional<std::int64_t>;
   const Value missing;
   return state_->read_scalar<Value>(
@@ -133,6 +145,7 @@ std::optional<std::int64_t> Section::count_or_word(std::string_view key, std::st
 }
 
 std::optional<Seconds> Section::seconds_or_word(std::string_view key, std::string_view word) {
+  state_->note(node_, key, "seconds_or_word", {&word, 1});
   using Value = std::optional<Seconds>;
   const Value missing;
   const auto read = [](const std::string& text) {
@@ -145,47 +158,69 @@ std::optional<Seconds> Section::seconds_or_word(std::string_view key, std::strin
 }
 
 Bytes Section::bytes(std::string_view key) {
+  state_->note(node_, key, "bytes");
   return Bytes(state_->read_dimension(node_, key, detail::kBytesUnits, nullptr));
 }
 Bytes Section::bytes(std::string_view key, Bytes fallback) {
+  state_->note(node_, key, "bytes");
   return Bytes(state_->read_dimension(node_, key, detail::kBytesUnits, &fallback.value));
 }
 Bandwidth Section::bandwidth(std::string_view key) {
+  state_->note(node_, key, "bandwidth");
   return Bandwidth(state_->read_dimension(node_, key, detail::kBandwidthUnits, nullptr));
 }
 Bandwidth Section::bandwidth(std::string_view key, Bandwidth fallback) {
+  state_->note(node_, key, "bandwidth");
   return Bandwidth(state_->read_dimension(node_, key, detail::kBandwidthUnits, &fallback.value));
 }
 Seconds Section::seconds(std::string_view key) {
+  state_->note(node_, key, "seconds");
   return Seconds(state_->read_dimension(node_, key, detail::kSecondsUnits, nullptr));
 }
 Seconds Section::seconds(std::string_view key, Seconds fallback) {
+  state_->note(node_, key, "seconds");
   return Seconds(state_->read_dimension(node_, key, detail::kSecondsUnits, &fallback.value));
 }
 FlopRate Section::flop_rate(std::string_view key) {
+  state_->note(node_, key, "flop_rate");
   return FlopRate(state_->read_dimension(node_, key, detail::kFlopRateUnits, nullptr));
 }
 FlopRate Section::flop_rate(std::string_view key, FlopRate fallback) {
+  state_->note(node_, key, "flop_rate");
   return FlopRate(state_->read_dimension(node_, key, detail::kFlopRateUnits, &fallback.value));
 }
 Watts Section::watts(std::string_view key) {
+  state_->note(node_, key, "watts");
   return Watts(state_->read_dimension(node_, key, detail::kWattsUnits, nullptr));
 }
 Watts Section::watts(std::string_view key, Watts fallback) {
+  state_->note(node_, key, "watts");
   return Watts(state_->read_dimension(node_, key, detail::kWattsUnits, &fallback.value));
 }
 Dollars Section::dollars(std::string_view key) {
+  state_->note(node_, key, "dollars");
   return Dollars(state_->read_dimension(node_, key, detail::kDollarsUnits, nullptr));
 }
 Dollars Section::dollars(std::string_view key, Dollars fallback) {
+  state_->note(node_, key, "dollars");
   return Dollars(state_->read_dimension(node_, key, detail::kDollarsUnits, &fallback.value));
 }
 
+namespace {
+std::vector<std::string_view> names_of(std::span<const Unit> units) {
+  std::vector<std::string_view> names;
+  for (const Unit& unit : units) names.push_back(unit.name);
+  return names;
+}
+}  // namespace
+
 double Section::quantity(std::string_view key, std::span<const Unit> units) {
+  state_->note(node_, key, "quantity", names_of(units));
   INVARIANT(!units.empty());
   return state_->read_dimension(node_, key, {units, units.size(), units.front().name}, nullptr);
 }
 double Section::quantity(std::string_view key, std::span<const Unit> units, double fallback) {
+  state_->note(node_, key, "quantity", names_of(units));
   INVARIANT(!units.empty());
   return state_->read_dimension(node_, key, {units, units.size(), units.front().name}, &fallback);
 }
@@ -199,10 +234,12 @@ Json as_rate(const RatePer& rate, const std::string& echo) {
 }  // namespace
 
 RatePer Section::event_rate(std::string_view key) {
+  state_->note(node_, key, "event_rate");
   return state_->read_scalar<RatePer>(node_, key, nullptr, {EventRate(1), ""}, detail::read_event_rate,
                                       as_rate);
 }
 RatePer Section::event_rate(std::string_view key, RatePer fallback) {
+  state_->note(node_, key, "event_rate");
   return state_->read_scalar<RatePer>(node_, key, &fallback, fallback, detail::read_event_rate, as_rate);
 }
 
@@ -215,6 +252,7 @@ Section Section::section(std::string_view key) {
 }
 
 std::optional<Section> Section::optional_section(std::string_view key) {
+  state_->note(node_, key, "section");
   const std::size_t value = state_->take(node_, key);
   if (value == kNone) return std::nullopt;
   if (const NodeKind kind = state_->nodes[value].kind; kind != NodeKind::map) {
@@ -250,6 +288,7 @@ std::vector<std::size_t> Section::items(std::string_view key, const char* exampl
 }
 
 std::vector<Section> Section::list(std::string_view key) {
+  state_->note(node_, key, "list");
   std::vector<Section> sections;
   std::vector<std::size_t> maps;
   const std::string path = state_->path_of(node_, key);
@@ -270,6 +309,7 @@ std::vector<Section> Section::list(std::string_view key) {
 }
 
 std::vector<std::string> Section::texts(std::string_view key) {
+  state_->note(node_, key, "texts");
   std::vector<std::string> out;
   const std::string path = state_->path_of(node_, key);
   for (const std::size_t c : items(key, "[a, b]")) {
@@ -285,6 +325,7 @@ std::vector<std::string> Section::texts(std::string_view key) {
 }
 
 std::vector<std::int64_t> Section::counts(std::string_view key) {
+  state_->note(node_, key, "counts");
   std::vector<std::int64_t> out;
   const std::string path = state_->path_of(node_, key);
   for (const std::size_t c : items(key, "[1, 2]")) {
@@ -305,6 +346,7 @@ std::vector<std::int64_t> Section::counts(std::string_view key) {
 }
 
 void Section::skip(std::string_view key) {
+  state_->note(node_, key, "skip");
   const std::size_t value = state_->take(node_, key);
   if (value != kNone) state_->echo(node_, key, state_->raw(value));
 }
@@ -381,6 +423,8 @@ void Document::finish() {
   throw ConfigError(message);
 }
 
+void Document::record_readings() { state_->recording = true; }
+const std::vector<KeyReading>& Document::readings() const { return state_->readings; }
 bool Document::ok() const { return state_->ok(); }
 const std::string& Document::name() const { return state_->source.name(); }
 Json Document::resolved() const { return state_->resolved(state_->root); }

@@ -47,6 +47,14 @@ struct RatePer {
   std::string per;
 };
 
+// What a reader asked of one key, for holding a description of the keys against those that read them.
+struct KeyReading {
+  std::string path;                // indices left out: "failures.classes[].rate"
+  std::string form;                // the reader: "text", "choice", "count", ...; "asked": is it there?
+  std::vector<std::string> words;  // legal values of a choice, the word beside a count or a time, units
+  std::string fallback;            // what a missing value stood for, as JSON; "" when it is not known
+};
+
 namespace detail {
 struct DocumentState;
 }
@@ -147,6 +155,8 @@ class Document {
   void finish();
   bool ok() const;
   const std::string& name() const;
+  void record_readings();  // from now on; nothing is recorded without it
+  const std::vector<KeyReading>& readings() const;
   // The document as it was understood: each key that was read, in reading order, defaults filled in,
   // as values that parse() reads back to the same document.
   nlohmann::ordered_json resolved() const;

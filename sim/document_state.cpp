@@ -91,6 +91,19 @@ std::size_t DocumentState::take(std::size_t map, std::string_view key) {
   return value(map, key);
 }
 
+void DocumentState::note(std::size_t map, std::string_view key, std::string_view form,
+                         std::span<const std::string_view> words) {
+  if (!recording || opened.at(map).silent) return;
+  KeyReading reading{"", std::string(form), {words.begin(), words.end()}, ""};
+  bool inside = false;  // of an index
+  for (const char c : path_of(map, key)) {
+    if (c == ']') inside = false;
+    if (!inside) reading.path += c;
+    if (c == '[') inside = true;
+  }
+  readings.push_back(std::move(reading));
+}
+
 void DocumentState::miss(std::size_t map, std::string_view key) {
   if (opened.at(map).silent) return;
   add_once(opened.at(map).missing, key);

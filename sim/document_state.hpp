@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,8 @@ struct DocumentState {
   std::vector<std::string> sets;  // the text of each --set
   std::vector<Problem> problems;
   bool anything_missing = false;
+  bool recording = false;
+  std::vector<KeyReading> readings;  // only while recording
 
   explicit DocumentState(Source s) : source(std::move(s)) {}
 
@@ -72,6 +75,10 @@ struct DocumentState {
   Json raw(std::size_t node) const;      // a subtree as it stands, for what was skipped
   Json resolved(std::size_t map) const;  // as it was understood
 
+  // Each reader says what it is; see KeyReading.
+  void note(std::size_t map, std::string_view key, std::string_view form,
+            std::span<const std::string_view> words = {});
+
   // The text of a scalar; an error and nothing when it is a list or a map.
   const std::string* scalar(std::size_t map, std::string_view key, std::size_t node);
 
@@ -83,7 +90,10 @@ struct DocumentState {
     const std::size_t node = take(map, key);
     if (node == kNone) {
       if (fallback == nullptr) return miss(map, key), harmless;
-      if (Json told = to_json(*fallback, std::string()); !told.is_null()) echo(map, key, std::move(told));
+      if (Json told = to_json(*fallback, std::string()); !told.is_null()) {
+        if (recording) readings.back().fallback = told.dump();
+        echo(map, key, std::move(told));
+      }
       return *fallback;
     }
     const T instead = fallback != nullptr ? *fallback : harmless;

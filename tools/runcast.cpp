@@ -52,7 +52,7 @@ std::string rendered(const Answer& answer, Format format) {
     case Format::csv:
       return as_csv(*answer.document);
     case Format::markdown:
-      return as_markdown(*answer.document);
+      return answer.markdown.empty() ? as_markdown(*answer.document) : answer.markdown;
   }
   INVARIANT(false);
   return {};

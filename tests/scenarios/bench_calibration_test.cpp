@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "parallelism/kernel_time.hpp"
 #include "scenarios/collective_curves.hpp"
@@ -148,6 +149,44 @@ TEST_CASE("nccl-tests of three versions are read: ranks, hosts, collective, out-
   const CollectiveRun gather = read_nccl_tests(kHead + rank_lines(8, 8) + old, "log.txt");
   CHECK(gather.collective == Collective::all_gather);
   CHECK(gather.rows.at(0).time.value == doctest::Approx(31.5e-6).epsilon(1e-12));
+}
+
+TEST_CASE("nccl-tests behind a launcher's tags, with several reductions, and of long times are read") {
+  // mpirun --tag-output, as in aws/aws-k8s-tester#503; -o all repeats each size.
+  std::string tagged;
+  std::istringstream ranks(rank_lines(8, 8));
+  for (std::string line; std::getline(ranks, line);) tagged += "[1,0]<stdout>:" + line + "\n";
+  tagged +=
+      "[1,0]<stdout>:#       size         count      type   redop    root     time   algbw   busbw #wrong    "
+      " time   "
+      "algbw   busbw #wrong\n"
+      "[1,0]<stdout>:#        (B)    (elements)                               (us)  (GB/s)  (GB/s)           "
+      " (us)  "
+      "(GB/s)  (GB/s)\n"
+      "[1,0]<stdout>:  8589934592    2147483648     float     sum      -1    35612  241.21  422.11      0    "
+      "35600  "
+      "241.29  422.26      0\n"
+      "[1,0]<stdout>:  8589934592    2147483648     float    prod      -1    35620  241.15  422.02      0    "
+      "35611  "
+      "241.21  422.12      0\n"
+      "[1,0]<stdout>:# Out of bounds values : 0 OK\n[1,0]<stdout>:# Avg bus bandwidth    : 422.13\n";
+  const CollectiveRun run = read_nccl_tests(tagged, "log.txt");
+  CHECK(run.ranks == 8);
+  CHECK(run.nodes == 1);
+  REQUIRE(run.rows.size() == 2);
+  CHECK(run.rows[0].time.value == doctest::Approx(35612e-6).epsilon(1e-12));
+  CHECK(run.collective == Collective::all_reduce);
+  // Before 2.12 there was no root; a time of five digits has no point then (NVIDIA/nccl-tests#107).
+  const std::string old =
+      "#       size         count      type   redop     time   algbw   busbw  error     time   algbw   busbw "
+      " error\n"
+      "  1310720000     327680000     float     sum    12345  106.17  185.80  5e-07    12340  106.22  185.88 "
+      " 5e-07\n";
+  CHECK(read_nccl_tests(kHead + rank_lines(8, 8) + old, "log.txt").rows.at(0).time.value ==
+        doctest::Approx(12345e-6).epsilon(1e-12));
+  // srun --label
+  CHECK(read_nccl_tests(kHead + rank_lines(8, 8) + "0: 1024 256 float sum -1 16.94 0.06 0.11 0\n", "log.txt")
+            .rows.size() == 1);
 }
 
 TEST_CASE("a log without a table or without its ranks is refused") {

@@ -14,9 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/scenarios/schema_validator.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
+using runcast::as_editor_reads;
+using runcast::violation;
 using Json = nlohmann::ordered_json;
 
 struct Ran {
@@ -282,6 +286,55 @@ TEST_CASE("explain tells a formula, and a result's own value") {
         std::string::npos);
   CHECK(here.run({"explain", "step.time_s", "--result", "result.json"}).out.find("in result.json: 2.5 s\n") !=
         std::string::npos);
+}
+
+TEST_CASE("explain tells a key of the scenario, and the nearest where there is none such") {
+  const Workplace here;
+  const std::string tensor = here.run({"explain", "layout.tensor"}).out;
+  CHECK(tensor.find("Ranks that share each matrix") != std::string::npos);
+  CHECK(tensor.find("left out: 1") != std::string::npos);
+  CHECK(here.run({"explain", "schedule.name"}).out.find("legal: gpipe | 1f1b | interleaved_1f1b") !=
+        std::string::npos);
+  CHECK(here.run({"explain", "recovery"}).out.find("recovery.policy") != std::string::npos);
+  CHECK(here.run({"explain", "layout.tensr"}).err ==
+        "explain: unknown key 'layout.tensr', did you mean 'layout.tensor'?\n");
+}
+
+TEST_CASE("schema prints a draft-07 schema by which what init writes is valid") {
+  const Workplace here;
+  const Json schema = Json::parse(here.run({"schema"}).out);
+  CHECK(schema["$schema"] == "http://json-schema.org/draft-07/schema#");
+  CHECK(violation(schema, schema, as_editor_reads(here.run({"init"}).out), "") == "");
+  CHECK(here.run({"init"}).out.starts_with("# yaml-language-server: $schema="));
+  const Json study = Json::parse(here.run({"schema", "study"}).out);
+  CHECK(violation(study, study, as_editor_reads("scenario: a\nkeys: [{key: b, values: [1, 2]}]\n"), "") ==
+        "");
+  CHECK(here.run({"schema", "modl"}).err.starts_with("schema: unknown kind 'modl', did you mean 'model'?"));
+  CHECK(here.run({"schema", "--format", "md"}).out.starts_with("# Every key of a scenario"));
+}
+
+TEST_CASE("export chakra writes a trace of each rank and the groups") {
+  const Workplace here;
+  const Ran ran =
+      here.run({"export", "chakra", "one-node", "--prefix", "step", "--set", "training.global_batch=8"});
+  CHECK(ran.err == "");
+  CHECK(ran.status == 0);
+  for (const char* file : {"step.0.et", "step.7.et"}) CHECK(contents(here / file).size() > 1000);
+  CHECK(Json::parse(contents(here / "step.json")).contains("1"));
+  CHECK(here.run({"export", "chakra", "llama3-405b-16k", "--prefix", "large"})
+            .err.find("name fewer by --ranks") != std::string::npos);
+}
+
+TEST_CASE("import reads a topology of NCCL and a workload of AICB from files") {
+  const Workplace here;
+  const std::string fixtures = std::string(RUNCAST_SOURCE_DIR) + "/tests/scenarios/fixtures/";
+  const Ran node = here.run({"import", "nccl-topo", fixtures + "nccl-hgx-h100.xml"});
+  CHECK(node.err == "");
+  CHECK(node.out.find("these are the figures of the library's hgx-h100") != std::string::npos);
+  const Ran workload = here.run({"import", "aicb", fixtures + "aicb-llama-7b.txt"});
+  CHECK(workload.err == "");
+  CHECK(workload.out.find("#   tensor parallel") != std::string::npos);
+  CHECK(workload.out.find("\nmodel: llama-7b\n") != std::string::npos);
 }
 
 TEST_CASE("doctor finds a sound installation") {

@@ -38,6 +38,7 @@ struct Arguments {
 struct Answer {
   std::unique_ptr<nlohmann::ordered_json> document;
   std::string screen;   // for people: what --format table prints
+  std::string markdown;  // where --format md is not the document's tables; "": they are
   bool verdict = true;  // false: the model says no (exit status 1)
   bool interrupted = false;  // Ctrl-C: what was done is here (exit status 130)
 
@@ -91,6 +92,7 @@ Answer sweep_command(const Invocation&);
 Answer merge_command(const Invocation&);
 Answer export_command(const Invocation&);
 Answer init_command(const Invocation&);
+Answer schema_command(const Invocation&);
 Answer list_command(const Invocation&);
 Answer show_command(const Invocation&);
 Answer explain_command(const Invocation&);

@@ -62,6 +62,8 @@ constexpr std::array kMergeOptions = {Option{"results", 0, "FILE.jsonl", "the fi
 constexpr std::array kExportOptions = {
     Option{"shards", 0, "N", "parts (default 16)"},
     Option{"results", 0, "FILE.jsonl", "where the merged rows go (default: beside STUDY)"},
+    Option{"prefix", 0, "PREFIX", "chakra: files are PREFIX.RANK.et and PREFIX.json (default chakra)"},
+    Option{"ranks", 0, "RANKS", "chakra: e.g. 0,17,32-47 (default: all)"},
 };
 constexpr std::array kCompareOptions = {
     Option{"trials", 0, "N", "how many runs are drawn of each (default 200), or auto"}};
@@ -102,7 +104,10 @@ constexpr std::array kValidateOptions = {
 constexpr std::array kImportOptions = {
     Option{"nodes", 0, "N",
            "failures: nodes that were watched; megatron: nodes of the run (default: as the file says)"},
-    Option{"node", 0, "NAME", "megatron: the library's node (default hgx-h100)"},
+    Option{"node", 0, "NAME", "megatron, aicb: the library's node (default hgx-h100)"},
+    Option{"gpu", 0, "NAME", "nccl-topo: the library's GPU (default: by its PCI device)"},
+    Option{"model", 0, "NAME", "aicb: the library's model (default: the one of these sizes)"},
+    Option{"micro-batch", 0, "N", "aicb: sequences of a micro-batch (default 1)"},
     Option{"span", 0, "TIME", "how long they were watched (default: until the record's last date)"},
 };
 constexpr std::array kModelOptions = {
@@ -263,18 +268,23 @@ const std::array kCommands = {
             "  runcast validate\n"
             "  runcast validate --cases mine.csv --assert 'mape < 0.15'\n",
             validate_command},
-    Command{"import", "a library entry or a scenario from what people have", "failures|hf|megatron FILE", 2,
-            2, false, kImportOptions,
+    Command{"import", "a library entry or a scenario from what people have",
+            "failures|hf|megatron|nccl-topo|aicb FILE", 2, 2, false, kImportOptions,
             "failures: rates by cause with their intervals, laws of gaps and repairs with goodness of fit, "
             "and the\n"
             "library entry that says so. Columns: time, node, cause, repair; LANL's; or a table of jobs "
             "(Acme, Philly)\n"
             "with state, start_time, end_time or duration, node_num or gpu_num.\n\n"
-            "hf: a config.json of Hugging Face as a model. megatron: a launch script as a scenario.\n\n"
+            "hf: a config.json of Hugging Face as a model. megatron: a launch script as a scenario.\n"
+            "nccl-topo: the file of NCCL_TOPO_DUMP_FILE as a node. aicb: a workload of AICB (SimAI) as a "
+            "scenario, with\n"
+            "its volumes of communication beside ours.\n\n"
             "  runcast import failures ours.csv --nodes 286 --span 180days\n"
             "  runcast import hf Qwen3-8B/config.json > qwen.yaml && runcast model ./qwen.yaml\n"
             "  runcast import megatron train.sh --node hgx-h100 --nodes 16 > ours.yaml && runcast run "
-            "ours.yaml\n",
+            "ours.yaml\n"
+            "  runcast import nccl-topo system.xml > library/hardware/nodes/ours.yaml\n"
+            "  runcast import aicb workload.txt --model gpt3-175b --node hgx-h100 > theirs.yaml\n",
             import_command},
     Command{"search", "the best layouts for a cluster, and why the others are not", "SCENARIO", 1, 1, true,
             kSearchOptions,
@@ -325,12 +335,14 @@ const std::array kCommands = {
             "The merged file is byte for byte what one process writes.\n\n"
             "  runcast merge out.*-of-8.jsonl --results out.jsonl\n",
             merge_command},
-    Command{"export", "Megatron-LM's options of a scenario, or a script that runs a study in parts",
-            "megatron|slurm|parallel SCENARIO-OR-STUDY", 2, 2, true, kExportOptions,
+    Command{"export", "Megatron-LM's options or Chakra traces of a scenario, or a script for a study",
+            "megatron|chakra|slurm|parallel SCENARIO-OR-STUDY", 2, 2, true, kExportOptions,
             "megatron: the options of Megatron-LM that the scenario stands for, one a line; `import "
             "megatron` reads\n"
-            "them again. slurm, parallel: a script that runs a study in parts, by Slurm or GNU parallel.\n\n"
+            "them again. chakra: execution traces of one step for ASTRA-sim, one file a rank. slurm, "
+            "parallel: a script that runs a study in parts, by Slurm or GNU parallel.\n\n"
             "  runcast export megatron llama3-405b-16k\n"
+            "  runcast export chakra one-node --prefix traces/one-node\n"
             "  runcast export slurm study.yaml --shards 32 > study.sbatch && sbatch study.sbatch\n"
             "  runcast export parallel study.yaml --shards 8 | bash\n",
             export_command},
@@ -355,10 +367,30 @@ const std::array kCommands = {
         "  runcast trace diff before.yaml after.yaml\n"
         "  runcast trace diff llama3-70b llama3-70b --set-b schedule.p2p=blocking --format csv\n",
         trace_command},
-    Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
-            "Prints a scenario with every key and its legal values, or writes it to FILE.\n\n"
-            "  runcast init my.yaml && runcast run my.yaml\n",
-            init_command},
+    Command{
+        "init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
+        "Prints a scenario with every key and its legal values, or writes it to FILE. Its first line tells\n"
+        "editors with a YAML language server where the schema is.\n\n"
+        "  runcast init my.yaml && runcast run my.yaml\n",
+        init_command},
+    Command{"schema",
+            "the JSON Schema of scenarios, and every key as a table",
+            "[KIND]",
+            0,
+            1,
+            false,
+            {},
+            "Draft-07, with the names of the library. KIND: scenario (default), study, model, node, gpu, "
+            "fabric,\n"
+            "software, failures or storage. Editors with a YAML language server complete and check by it: "
+            "begin\n"
+            "a file with\n\n"
+            "  # yaml-language-server: $schema=scenario.schema.json\n\n"
+            "  runcast schema > scenario.schema.json\n"
+            "  runcast schema study > study.schema.json\n"
+            "  runcast schema --format md > keys.md\n"
+            "  runcast explain layout.tensor\n",
+            schema_command},
     Command{"list",
             "what the library holds, by kind",
             "[KIND]",
@@ -378,10 +410,11 @@ const std::array kCommands = {
             "NAME, or KIND/NAME where a name is in several kinds.\n\n"
             "  runcast show llama3-405b\n  runcast show runs/one-node > mine.yaml\n",
             show_command},
-    Command{"explain", "formula, symbols and meaning of a metric or an exit status", "[TERM]", 0, 1, false,
+    Command{"explain", "meaning of a metric, an exit status or a key of the scenario", "[TERM]", 0, 1, false,
             kExplainOptions,
             "Without TERM: all terms. With --result, also the value that a result has for it.\n\n"
-            "  runcast explain mfu\n  runcast explain bubble_fraction --result result.json\n",
+            "  runcast explain mfu\n  runcast explain bubble_fraction --result result.json\n"
+            "  runcast explain layout.tensor\n  runcast explain recovery\n",
             explain_command},
     Command{"completion",
             "a completion script for bash, zsh or fish",

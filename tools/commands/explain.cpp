@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "scenarios/schema.hpp"
 #include "sim/config.hpp"
 #include "sim/error.hpp"
 #include "tools/commands/command.hpp"
@@ -19,16 +20,20 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const Explanation& explanation_named(std::string term) {
+// Null for a key of the scenario.
+const Explanation* explanation_named(const std::string& term) {
   const auto dot = term.rfind('.');
   const std::string last = dot == std::string::npos ? term : term.substr(dot + 1);
   std::vector<std::string> terms;
   for (const Explanation& known : explanations()) {
-    if (known.term == term || (!known.path.empty() && known.path == term)) return known;
+    if (known.term == term || (!known.path.empty() && known.path == term)) return &known;
     terms.emplace_back(known.term);
   }
+  if (find_schema_row(term) != nullptr) return nullptr;
   for (const Explanation& known : explanations())
-    if (known.term == last) return known;
+    if (known.term == last) return &known;
+  if (const std::string key = nearest_name(term, schema_paths()); dot != std::string::npos && !key.empty())
+    throw ConfigError(fmt::format("explain: unknown key '{}', did you mean '{}'?", term, key));
   const std::string near = nearest_name(last, terms);
   throw ConfigError(near.empty()
                         ? fmt::format("explain: unknown term '{}'; `runcast explain` lists the terms", term)
@@ -75,6 +80,16 @@ std::string parts_text(const Json& parts, const std::string& file, const Style& 
   return table.text(2);
 }
 
+Answer key_of_scenario(const std::string& path, const Style& style) {
+  const SchemaRow& row = *find_schema_row(path);
+  return Answer({{"key", row.path},
+                 {"value", form_name(row.form)},
+                 {"legal", legal_words(row)},
+                 {"left_out", row.fallback},
+                 {"meaning", row.sentence}},
+                heading(std::string(row.path), style) + "\n" + indented(schema_row_text(row)));
+}
+
 Answer all_terms(const Style& style) {
   Json rows = Json::array();
   std::string out;
@@ -98,7 +113,9 @@ Answer all_terms(const Style& style) {
 Answer explain_command(const Invocation& invocation) {
   const auto& words = invocation.arguments.positionals;
   if (words.empty()) return all_terms(invocation.style);
-  const Explanation& known = explanation_named(words.front());
+  const Explanation* term = explanation_named(words.front());
+  if (term == nullptr) return key_of_scenario(words.front(), invocation.style);
+  const Explanation& known = *term;
   Json document = {
       {"term", known.term}, {"formula", known.formula}, {"meaning", known.meaning}, {"path", known.path}};
   std::string out = heading(known.term, invocation.style) + "\n";

@@ -1,4 +1,4 @@
-// export: a scenario as Megatron-LM's options, or a script that runs a study in parts.
+// export: a scenario as Megatron-LM's options or as Chakra execution traces, or a script that runs a study in parts.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -6,9 +6,15 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "scenarios/experiment.hpp"
+#include "scenarios/interchange/chakra.hpp"
 #include "scenarios/interchange/megatron.hpp"
 #include "scenarios/shard.hpp"
 #include "tools/commands/simulate.hpp"
+#include "tools/commands/trace.hpp"
+#include "tools/report/number.hpp"
+#include "tools/report/output.hpp"
+#include "tools/report/progress.hpp"
 
 namespace runcast {
 namespace {
@@ -32,6 +38,54 @@ Answer export_megatron_options(const Invocation& invocation, const std::string& 
   std::string screen;
   for (const std::string& note : out.notes) screen += "# " + note + '\n';
   for (const std::string& option : out.options) screen += option + '\n';
+  return Answer(std::move(json), std::move(screen));
+}
+
+constexpr double kMostChakraBytes = 2e9;  // of all ranks' traces; a simulator reads them into memory
+
+// PREFIX.RANK.et of each rank, and PREFIX.json with the communicator groups.
+Answer export_chakra(const Invocation& invocation, const std::string& argument) {
+  const Arguments& arguments = invocation.arguments;
+  Document document = open_scenario(argument, invocation);
+  const Scenario scenario = read_scenario(document, invocation.library);
+  const std::string prefix = arguments.has("prefix") ? arguments.last("prefix") : "chakra";
+  Progress progress("ranks", true);
+  const ExperimentOptions options = experiment_options(invocation, progress);
+  const StepTimeline timeline = timeline_of(scenario, options.seed, false, TimelineLevel::op);
+  const ChakraExport chakra(timeline);
+  const std::vector<RankId> ranks =
+      ranks_named(arguments.has("ranks") ? arguments.last("ranks") : "all", timeline.layout());
+  const double expected =
+      static_cast<double>(chakra.trace(ranks.front()).size()) * static_cast<double>(ranks.size());
+  if (expected > kMostChakraBytes)
+    throw ConfigError(
+        fmt::format("export: the traces of {} ranks would take about {}; name fewer by --ranks, or "
+                    "export fewer micro-batches (--set training.global_batch=N)",
+                    ranks.size(), bytes_text(expected)));
+  double bytes = 0;
+  for (const RankId rank : ranks) {
+    const std::string trace = chakra.trace(rank);
+    Output(fmt::format("{}.{}.et", prefix, rank.value)).finish(trace);
+    bytes += static_cast<double>(trace.size());
+  }
+  Output(prefix + ".json").finish(chakra.groups());
+  const double compute = to_seconds(chakra.compute(timeline.last())).value;
+  Json json = {{"schema_version", 1},
+               {"name", scenario.name},
+               {"prefix", prefix},
+               {"ranks", ranks.size()},
+               {"bytes", bytes},
+               {"compute_s", compute},
+               {"step_s", to_seconds(timeline.step().time).value}};
+  std::string screen = fmt::format(
+      "wrote {0}.RANK.et for {1} of {2} ranks ({3}) and {0}.json\n"
+      "  the rank that ends last computes {4} of its step of {5}; communication is for the simulator to "
+      "time\n"
+      "  astra-sim: --workload-configuration={0} --comm-group-configuration={0}.json\n",
+      prefix, ranks.size(), timeline.layout().world(), bytes_text(bytes), time_text(compute),
+      time_text(to_seconds(timeline.step().time).value));
+  if (scenario.training.sharding.shards_parameters())
+    screen += "  what sharded parameters move (zero3, hsdp) is inside the compute, not a node of its own\n";
   return Answer(std::move(json), std::move(screen));
 }
 
@@ -62,7 +116,8 @@ struct Export {
   std::string_view kind;
   Answer (*answer)(const Invocation&, const std::string& argument);
 };
-constexpr std::array<Export, 3> kExports{{{"megatron", export_megatron_options},
+constexpr std::array<Export, 4> kExports{{{"megatron", export_megatron_options},
+                                          {"chakra", export_chakra},
                                           {"slurm", export_shards<slurm_script>},
                                           {"parallel", export_shards<parallel_script>}}};
 

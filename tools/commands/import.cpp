@@ -1,5 +1,5 @@
-// import: what people already have becomes a library entry. failures: a CSV of past failures, fitted; hf: a config.json
-// of Hugging Face; megatron: the arguments of a launch.
+// import: what people already have becomes a library entry or a scenario. failures: a CSV of past failures, fitted; hf: a
+// config.json of Hugging Face; megatron: the arguments of a launch; nccl-topo: NCCL's topology; aicb: a workload of AICB.
 #include <fmt/format.h>
 
 #include <array>
@@ -9,8 +9,10 @@
 
 #include "parallelism/model.hpp"
 #include "scenarios/failure_log.hpp"
+#include "scenarios/interchange/aicb.hpp"
 #include "scenarios/interchange/huggingface.hpp"
 #include "scenarios/interchange/megatron.hpp"
+#include "scenarios/interchange/nccl_topology.hpp"
 #include "scenarios/scenario.hpp"
 #include "sim/config.hpp"
 #include "tools/commands/simulate.hpp"
@@ -155,13 +157,55 @@ Answer import_megatron_script(const Invocation& invocation, const std::string& p
   return Answer(std::move(json), screen + read.yaml);
 }
 
+// Notes as comments above the text.
+Answer text_with_notes(Json document, const std::vector<std::string>& notes, const std::string& yaml) {
+  document["notes"] = notes;
+  document["yaml"] = yaml;
+  std::string screen;
+  for (const std::string& note : notes) screen += "# " + note + '\n';
+  return Answer(std::move(document), screen + yaml);
+}
+
+Answer import_nccl_topo(const Invocation& invocation, const std::string& path) {
+  const ImportedNode node = import_nccl_topology(read_text(path, "import"), name_of(path), path,
+                                                 invocation.arguments.last("gpu"), invocation.library);
+  Json document = {{"schema_version", 1}, {"name", node.name},         {"gpu", node.gpu},
+                   {"gpus", node.gpus},   {"kind", node.kind},         {"nvlinks", node.nvlinks},
+                   {"nics", node.nics},   {"nic_gbps", node.nic_gbps}, {"same_as", node.same_as}};
+  std::vector<std::string> notes = node.notes;
+  if (!node.same_as.empty())
+    notes.push_back(fmt::format("these are the figures of the library's {}; `node: {}` says the same",
+                                node.same_as, node.same_as));
+  return text_with_notes(std::move(document), notes, node.yaml);
+}
+
+Answer import_aicb_workload(const Invocation& invocation, const std::string& path) {
+  const Arguments& arguments = invocation.arguments;
+  AicbOptions options;
+  options.model = arguments.last("model");
+  if (arguments.has("node")) options.node = arguments.last("node");
+  if (arguments.has("micro-batch"))
+    options.micro_batch = whole_number(arguments.last("micro-batch"), "micro-batch", 1, 1'000'000);
+  const AicbImport read =
+      import_aicb(read_text(path, "import"), name_of(path), path, options, invocation.library);
+  Document document = Document::parse(read.yaml, path + " as a scenario");
+  const Scenario scenario = read_scenario(document, invocation.library);
+  std::vector<std::string> notes = read.notes;
+  for (const std::string& line : compare_volumes(read, scenario)) notes.push_back(line);
+  return text_with_notes({{"schema_version", 1}, {"name", name_of(path)}, {"model", read.model}}, notes,
+                         read.yaml);
+}
+
 // What can be imported, each with its function.
 struct Import {
   std::string_view kind;
   Answer (*answer)(const Invocation&, const std::string& path);
 };
-constexpr std::array<Import, 3> kImports{
-    {{"failures", import_failures}, {"hf", import_hf}, {"megatron", import_megatron_script}}};
+constexpr std::array<Import, 5> kImports{{{"failures", import_failures},
+                                          {"hf", import_hf},
+                                          {"megatron", import_megatron_script},
+                                          {"nccl-topo", import_nccl_topo},
+                                          {"aicb", import_aicb_workload}}};
 
 }  // namespace
 

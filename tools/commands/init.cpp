@@ -12,7 +12,9 @@ namespace runcast {
 namespace {
 
 // A scenario that runs as it stands: LLaMA-3 70B on 16 nodes. A line that is commented out shows a default.
-constexpr std::string_view kTemplate = R"yaml(# A scenario of runcast. Run it:      runcast run THIS_FILE
+constexpr std::string_view kTemplate = R"yaml(# yaml-language-server: $schema=scenario.schema.json
+# The line above is for editors: runcast schema > scenario.schema.json; packages have it in share/runcast/.
+# A scenario of runcast. Run it:      runcast run THIS_FILE
 # What is left out takes a default; the result echoes all of them (--format json, key "scenario").
 # Quantities carry their unit (400 Gbps, 80 GB, 5 min); counts take k, M, B, T (15.6T).
 
