@@ -254,10 +254,11 @@ std::vector<TimePoint> over_time(const RunInput& input, std::size_t points,
   Time last{};
   for (const RunRecord& r : records)
     if (!r.spans.empty()) last = std::max(last, r.spans.back().end);
-  // useful[i], elapsed[i]: seconds of all trials in stretch i; done[i][trial]: useful seconds by its end.
+  // spent[i], elapsed[i]: seconds of all trials in stretch i; done[i][trial]: useful seconds by its end.
   const auto n = static_cast<std::int64_t>(points);
   const auto end_of = [&](std::int64_t i) { return Time{last.ns / n * (i + 1)}; };
-  std::vector<double> useful(points), elapsed(points);
+  std::vector<double> elapsed(points);
+  std::vector<std::array<double, kBuckets>> spent(points);
   std::vector<std::vector<double>> done(points);
   const double total = input.window ? 0 : to_seconds(ideal_time(input.steps)).value;
   for (const RunRecord& r : records) {
@@ -270,7 +271,8 @@ std::vector<TimePoint> over_time(const RunInput& input, std::size_t points,
         const Duration inside = std::min(r.spans[span].end, end) - std::max(r.spans[span].begin, begin);
         const double s = to_seconds(std::max(Duration{}, inside)).value;
         elapsed[at] += s;
-        if (r.spans[span].bucket == Bucket::useful) useful[at] += s, kept += s;
+        spent[at][static_cast<std::size_t>(r.spans[span].bucket)] += s;
+        if (r.spans[span].bucket == Bucket::useful) kept += s;
         if (r.spans[span].end > end) break;
       }
       done[at].push_back(total > 0 ? std::min(1.0, kept / total) : kept);
@@ -280,8 +282,10 @@ std::vector<TimePoint> over_time(const RunInput& input, std::size_t points,
   for (std::size_t i = 0; i < points; ++i) {
     std::sort(done[i].begin(), done[i].end());
     curve.push_back({to_seconds(end_of(static_cast<std::int64_t>(i))),
-                     elapsed[i] > 0 ? useful[i] / elapsed[i] : 0, quantile(done[i], 0.05),
-                     quantile(done[i], 0.5), quantile(done[i], 0.95)});
+                     elapsed[i] > 0 ? spent[i][static_cast<std::size_t>(Bucket::useful)] / elapsed[i] : 0,
+                     quantile(done[i], 0.05), quantile(done[i], 0.5), quantile(done[i], 0.95)});
+    for (std::size_t b = 0; b < kBuckets && elapsed[i] > 0; ++b)
+      curve.back().ledger[b] = spent[i][b] / elapsed[i];
   }
   return curve;
 }

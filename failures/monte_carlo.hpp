@@ -106,6 +106,7 @@ struct TimePoint {
   Seconds at;
   double goodput = 0;
   double done_p5 = 0, done_p50 = 0, done_p95 = 0;
+  std::array<double, kBuckets> ledger{};  // shares of the stretch before
 };
 std::vector<TimePoint> over_time(const RunInput& input, std::size_t points, const MonteCarloOptions& options);
 

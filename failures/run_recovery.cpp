@@ -31,6 +31,13 @@ std::int64_t first_of(const std::vector<std::int64_t>& nodes) { return nodes.emp
 
 // ---- what strikes -----------------------------------------------------------------------------------------
 
+// Events are drawn for the whole job; in a phase on fewer nodes those of the others are nobody's. For a Poisson process
+// this is that of the nodes in use, and two cluster shares meet the same failures.
+bool Run::strikes_idle_nodes(std::size_t index) {
+  const double share = phase_at(position_).share[index];
+  return share < 1 && draws_[index].idle.uniform() >= share;
+}
+
 std::optional<Run::Trouble> Run::strike_class(std::size_t index, bool up) {
   const FailureClass& failure = input_.failures.classes[index];
   ClassDraws& draws = draws_[index];
@@ -67,11 +74,11 @@ std::optional<Run::Trouble> Run::strike_class(std::size_t index, bool up) {
       break;
   }
   if (!has_victims(failure)) return Trouble{index, Kind::strike, std::nullopt, {}, -1};
-  std::vector<std::int64_t> nodes = victims(failure, input_.scale, draws.victim);
+  std::vector<std::int64_t> nodes = victims(failure, scale(), draws.victim);
   if (of_single_nodes(failure) && input_.failures.co_occurring > 0 &&
       draws.together.uniform() < input_.failures.co_occurring) {
     const auto other =
-        static_cast<std::int64_t>(draws.together.below(static_cast<std::uint64_t>(input_.scale.nodes)));
+        static_cast<std::int64_t>(draws.together.below(static_cast<std::uint64_t>(scale().nodes)));
     if (other != nodes.front()) nodes.push_back(other);
     std::sort(nodes.begin(), nodes.end());
   }
@@ -80,6 +87,11 @@ std::optional<Run::Trouble> Run::strike_class(std::size_t index, bool up) {
 
 std::optional<Run::Trouble> Run::strike_node(const NodeHazard::Strike& strike) {
   const std::int64_t position = fleet_.node(strike.node).position;
+  if (position >= scale().nodes) {  // not in use
+    fleet_.renew(strike.node);
+    hazard_.enter(strike.node, fleet_.node(strike.node), hazard_clock());
+    return std::nullopt;
+  }
   ++result_.events_by_class[strike.failure];
   auto trouble = with_victims(strike.failure, {position});
   if (trouble) trouble->special = strike.node;
@@ -255,7 +267,7 @@ Run::Loaded Run::roll_back(const Trouble& trouble) {
     // Copies in memory hold the newest state alone: nothing of before a corruption that was found later.
     const bool newest_only = level.plan.kind == TierKind::peer_memory;
     const bool whole = !(trouble.onset && newest_only) && luck < level.plan.covers &&
-                       survives(level.plan, loss, input_.scale.nodes);
+                       survives(level.plan, loss, scale().nodes);
     if (whole && level.history.newest() >= back) {
       best = &level;
       back = level.history.newest();
@@ -289,7 +301,7 @@ void Run::take_out(const Trouble& trouble) {
       failure.action == Action::swap || failure.action == Action::preempt || trouble.kind == Kind::evict;
   if (!leaves) return;
   ClassDraws& draws = draws_[trouble.failure];
-  const std::int64_t nodes = input_.scale.nodes;
+  const std::int64_t nodes = scale().nodes;
   if (plan_.misdiagnosis > 0 && trouble.nodes.size() == 1 && nodes > 1 &&
       draws.blame.uniform() < plan_.misdiagnosis) {
     const std::int64_t faulty = trouble.nodes.front();
@@ -334,7 +346,7 @@ bool Run::can_go_on_without(const Trouble& trouble) const {
     const ReplicaRange lost = replicas_on(position, input_.scale);
     for (std::int64_t r = lost.first; r <= lost.last; ++r) after.take_out(r, kNever);
   }
-  if (static_cast<std::int64_t>(after.out()) > plan_.max_lost) return false;
+  if (static_cast<std::int64_t>(after.out()) > most_lost()) return false;
   if (plan_.policy->survivors == Survivors::go_on_slower) return true;
   return std::all_of(after.list().begin(), after.list().end(),
                      [&](const ReplicaSet::Out& out) { return after.masked(out.replica); });
@@ -376,7 +388,7 @@ bool Run::has_lost_nodes(std::int64_t replica) const {
 // Elastic: the job starts again with the replicas that are whole, as long as those may go on alone.
 bool Run::can_start_without_lost() const {
   return plan_.policy->survivors == Survivors::go_on_slower &&
-         static_cast<std::int64_t>(replicas_.out()) <= plan_.max_lost &&
+         static_cast<std::int64_t>(replicas_.out()) <= most_lost() &&
          std::all_of(fleet_.empty().begin(), fleet_.empty().end(), [&](std::int64_t position) {
            return replicas_.all_out(replicas_on(position, input_.scale));
          });

@@ -20,7 +20,7 @@ Duration scaled(Duration d, double factor);
 // The draws besides failure times: each class has its own streams, so that classes do not disturb one
 // another.
 struct ClassDraws {
-  RandomStream victim, repair, restart, manual, survival, length, severity, phase, together, blame;
+  RandomStream victim, repair, restart, manual, survival, length, severity, phase, together, blame, idle;
   ClassDraws(std::uint64_t seed, std::uint64_t trial, std::uint64_t address)
       : victim(seed, Purpose::failure_victim, address, trial),
         repair(seed, Purpose::repair, address, trial),
@@ -31,7 +31,8 @@ struct ClassDraws {
         severity(seed, Purpose::jitter, address, trial),
         phase(seed, Purpose::recovery_phase, address, trial),
         together(seed, Purpose::co_occurrence, address, trial),
-        blame(seed, Purpose::diagnosis, address, trial) {}
+        blame(seed, Purpose::diagnosis, address, trial),
+        idle(seed, Purpose::job, address, trial) {}
 };
 
 class Run {
@@ -42,7 +43,9 @@ class Run {
  private:
   struct PhaseRow {  // a phase on the axis of work
     StepGrid grid;
-    std::vector<double> pace;  // [k]: step time with k replicas out over the normal one; the last for more
+    std::vector<double> pace;   // [k]: step time with k replicas out over the normal one; the last for more
+    JobScale scale;             // of the nodes that take part
+    std::vector<double> share;  // [class]: of the job's events that strike them
   };
   struct Latent {  // silent corruption, not yet found
     Work onset;
@@ -74,6 +77,7 @@ class Run {
   void give_up_when_hopeless();
   // -- what strikes
   std::optional<Trouble> strike(bool up);
+  bool strikes_idle_nodes(std::size_t index);
   std::optional<Trouble> strike_class(std::size_t index, bool up);
   std::optional<Trouble> strike_node(const NodeHazard::Strike& strike);
   std::optional<Trouble> with_victims(std::size_t index, std::vector<std::int64_t> nodes);
@@ -95,6 +99,7 @@ class Run {
   bool storage_reachable() const { return storage_down_until_ <= now(); }
   double drag() const;  // step time over normal, for all reasons but the hour
   const PhaseRow& phase_at(Work position) const;
+  const JobScale& scale() const { return phase_at(position_).scale; }
   Work step_begin(Work position) const { return phase_at(position).grid.floor(position); }
   void place_saves();
   // -- recovery
@@ -103,6 +108,9 @@ class Run {
   std::optional<Trouble> go_on_without(const Trouble& trouble);
   std::optional<Trouble> leave_with_notice(const Trouble& trouble);
   bool can_go_on_without(const Trouble& trouble) const;
+  std::int64_t most_lost() const {
+    return std::min(plan_.max_lost, std::max<std::int64_t>(1, scale().replicas - 1));
+  }
   struct Loaded {
     const SaveLevels::Level* level;
     Duration load;

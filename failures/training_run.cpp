@@ -18,6 +18,24 @@ constexpr Work kEndless{kNever.ns / 4};
 constexpr std::int64_t kReview = 10'000;  // events between two looks at whether the run gets anywhere
 constexpr std::int64_t kHourNs = 3'600'000'000'000;
 
+// Of the nodes that take part in the phase, with the replicas on them.
+JobScale scale_of(const RunInput& input, const TrainingPhase& phase) {
+  JobScale scale = input.scale;
+  if (phase.nodes <= 0 || phase.nodes >= scale.nodes) return scale;
+  scale.replicas = std::max<std::int64_t>(1, scale.replicas * phase.nodes / scale.nodes);
+  scale.nodes = phase.nodes;
+  return scale;
+}
+
+std::vector<double> event_shares(const RunInput& input, const JobScale& scale) {
+  std::vector<double> shares;
+  for (const FailureClass& failure : input.failures.classes) {
+    const EventRate all = system_rate(failure, input.scale);
+    shares.push_back(all.value > 0 ? system_rate(failure, scale) / all : 1);
+  }
+  return shares;
+}
+
 // Step time with k replicas out over the normal one.
 std::vector<double> paces(const RunInput& input, const TrainingPhase& phase) {
   const RecoveryPlan& plan = input.recovery;
@@ -26,8 +44,9 @@ std::vector<double> paces(const RunInput& input, const TrainingPhase& phase) {
   if (plan.policy->survivors == Survivors::stop) return pace;
   for (std::int64_t k = 1; k <= plan.max_lost; ++k) {
     const auto i = static_cast<std::size_t>(k - 1);
-    const double fewer =
-        static_cast<double>(input.scale.replicas) / static_cast<double>(input.scale.replicas - k);
+    const std::int64_t replicas = scale_of(input, phase).replicas;
+    if (k >= replicas) break;  // one at least goes on
+    const double fewer = static_cast<double>(replicas) / static_cast<double>(replicas - k);
     pace.push_back(i < phase.with_lost.size() ? std::max(1.0, phase.with_lost[i] / phase.step_time)
                                               : fewer / plan.elastic_overhead);
   }
@@ -78,8 +97,10 @@ Run::Run(const RunInput& input, std::uint64_t seed, std::uint64_t trial, RunReco
       evaluation_next_(to_clock(input.conditions.evaluation_interval)),
       replicas_(std::max<std::int64_t>(1, input.scale.replicas), plan_.replication) {
   const std::vector<StepGrid> grids = grids_of(input);
-  for (std::size_t i = 0; i < grids.size(); ++i)
-    phases_.push_back({grids[i], paces(input, input.steps.phases[i])});
+  for (std::size_t i = 0; i < grids.size(); ++i) {
+    const JobScale scale = scale_of(input, input.steps.phases[i]);
+    phases_.push_back({grids[i], paces(input, input.steps.phases[i]), scale, event_shares(input, scale)});
+  }
   total_ = grids.back().end;
   const Duration give_up =
       total_ < kEndless ? total_ * 20 + to_clock(Seconds(30 * kDay)) : Duration{kNever.ns};
@@ -222,6 +243,7 @@ std::optional<Run::Trouble> Run::strike(bool up) {
   if (by_calendar || on_wall(process_.next_on_up().at, true, up) <= now()) {
     const std::size_t index = by_calendar ? process_.next_on_wall().failure : process_.next_on_up().failure;
     process_.take(index);
+    if (strikes_idle_nodes(index)) return std::nullopt;
     ++result_.events_by_class[index];
     return strike_class(index, up);
   }
@@ -359,8 +381,8 @@ void Run::meet_changes() {
     evictions_.erase(slow);
     if (!slow_.has(eviction.factor)) return;  // it went away by itself
     slow_.drop(eviction.factor);
-    auto trouble = with_victims(eviction.failure, victims(input_.failures.classes[eviction.failure],
-                                                          input_.scale, draws_[eviction.failure].victim));
+    auto trouble = with_victims(eviction.failure, victims(input_.failures.classes[eviction.failure], scale(),
+                                                          draws_[eviction.failure].victim));
     if (!trouble) return;
     trouble->kind = Kind::evict;
     return recover(std::move(*trouble));

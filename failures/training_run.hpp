@@ -40,6 +40,7 @@ struct TrainingPhase {
   std::int64_t steps = 0;
   Seconds step_time;
   std::vector<Seconds> with_lost;
+  std::int64_t nodes = 0;  // of the job's that take part; 0: all. The others neither fail nor stop the run
 };
 struct StepTimes {
   std::vector<TrainingPhase> phases;

@@ -44,6 +44,25 @@ TEST_CASE("phases of different step times keep their saves on step boundaries") 
   CHECK(r.wall == 86_s);
 }
 
+TEST_CASE("a phase on a quarter of the nodes meets a quarter of their failures, and all of the job's") {
+  // 16 nodes of 1e-4 /s each: 10,000 s on 4 of them meet 4 failures, 10,000 s on all 16; failures of the whole job, 2e-4
+  // /s, 2 in each phase. 400 trials know 4 + 16 = 20 to sqrt(20/400) = .22, 4 to .1, the job's 4 to .1; three sigma.
+  // A failure costs nothing but the 5 s that a save every 10 s leaves on average: .2 % more time to fail.
+  RunInput in = simple_run(0, {10, 0, 0}, 0);
+  in.steps.phases = {{10'000, Seconds(1), {}, 4}, {10'000, Seconds(1), {}}};
+  in.scale.nodes = 16;
+  FailureClass node = test::job_failure(EventRate(1e-4));
+  node.name = "node";
+  node.domain = Domain::node;
+  node.rate.per = "node";
+  in.failures.classes = {node, test::job_failure(EventRate(2e-4))};
+  const RunSummary both = test::trials(in, 400);
+  CHECK(both.events[0].interruptions == Approx(20).epsilon(0.66 / 20));
+  CHECK(both.events[1].interruptions == Approx(4).epsilon(0.3 / 4));
+  in.steps.phases.pop_back();
+  CHECK(test::trials(in, 400).events[0].interruptions == Approx(4).epsilon(0.3 / 4));
+}
+
 TEST_CASE("a failure loses the work since the last durable save") {
   // Cycles of 300 s and a 10-s save: saves end at 310, 620, 930 (work 900). Failure at 1,000: work 970.
   // Restart until 1,100, replay of 70 until 1,170, save of 1,200 from 1,400 to 1,410, 90 more until the
