@@ -10,6 +10,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "parallelism/kept_activations.hpp"
+#include "scenarios/advise_search.hpp"
+
 namespace runcast {
 
 namespace {
@@ -21,6 +24,7 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kWorthTelling = 0.005, kMedium = 0.05, kHigh = 0.2;  // of the dollars
 constexpr std::int64_t kScreening =
     5;  // trials that tell the proposals of a lever apart: the failures are the same
+constexpr int kMostSearches = 3;  // alone, with others, and once more; then neighbours
 constexpr double kWorthKeeping = 0.0005;  // in the combination
 
 // What is compared of two runs.
@@ -106,10 +110,40 @@ Sets joined(const Sets& a, const Sets& b) {
   return all;
 }
 
+Json tried_json(const std::string& name, const StepResult& step, const MemoryReport& memory) {
+  return {{"proposed", name},
+          {"step_s", to_seconds(step.time).value},
+          {"mfu", step.mfu},
+          {"peak_gib", in_gib(memory.peak)},
+          {"fits", memory.fits}};
+}
+
+// What each granularity of recomputation keeps of a layer and micro-batch, and the time that computing the rest again
+// takes: compute of the step beyond that of the fastest, over the layers and micro-batches of a rank.
+class RecomputeCosts {
+ public:
+  void add(const Scenario& s, const StepResult& step) {
+    const double slots =
+        static_cast<double>(s.model.layers) / s.layout.pipeline * static_cast<double>(s.microbatches);
+    kept_.push_back(layer_activation_bytes(s.model, s.layout, s.training, s.model.is_moe()).value);
+    compute_.push_back(to_seconds(step.breakdown.compute).value / slots);
+  }
+  void write(Json& tried) const {
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      tried[i]["layer_bytes"] = kept_[i];
+      tried[i]["layer_again_s"] = compute_[i] - std::ranges::min(compute_);
+    }
+  }
+
+ private:
+  std::vector<double> kept_, compute_;
+};
+
 class Advisor {
  public:
-  Advisor(const ScenarioSource& source, const Library& library, const ExperimentOptions& options)
-      : source_(source), library_(library), options_(options) {
+  Advisor(const ScenarioSource& source, const Library& library, const ExperimentOptions& options,
+          AdviceSearch search)
+      : source_(source), library_(library), options_(options), search_(search) {
     // The progress of single runs would drown that of the levers.
     options_.progress = nullptr;
   }
@@ -138,6 +172,7 @@ class Advisor {
     Sets before;  // of other levers, without which it does not help
     Figures figures;
     Figures beside;  // with `before` alone
+    Json tried = Json::array();
     bool screened_out = false;
   };
 
@@ -153,22 +188,33 @@ class Advisor {
     return read_scenario(document, library_);
   }
 
-  // The proposals that can be simulated, the fastest step that fits (or comes nearest to fitting) first.
-  std::vector<Proposal> by_step(const std::vector<Proposal>& proposals, const Sets& with) {
+  // The fastest step that fits, or comes nearest to fitting; what was timed goes into `tried`.
+  std::vector<Proposal> by_step(const Lever& lever, const std::vector<Proposal>& proposals, const Sets& with,
+                                Json& tried) {
     struct Timed {
       const Proposal* proposal;
       double over, time;
     };
     std::vector<Timed> timed;
+    RecomputeCosts costs;
+    if (lever.name == "recompute" && !proposals.empty()) {
+      const Scenario today = scenario_with(with);
+      const StepResult step = step_of(today, options_.seed, false);
+      tried.push_back(tried_json(proposals.front().today, step, memory_of(today)));
+      costs.add(today, step);
+    }
     for (const Proposal& p : proposals) {
       try {
         const Scenario s = scenario_with(joined(with, p.set));
         const MemoryReport memory = memory_of(s);
-        timed.push_back({&p, memory.fits ? 0 : memory.peak.value,
-                         to_seconds(step_of(s, options_.seed, false).time).value});
+        const StepResult step = step_of(s, options_.seed, false);
+        timed.push_back({&p, memory.fits ? 0 : memory.peak.value, to_seconds(step.time).value});
+        tried.push_back(tried_json(p.proposed, step, memory));
+        costs.add(s, step);
       } catch (const ConfigError&) {  // not a legal scenario: no proposal
       }
     }
+    if (lever.name == "recompute") costs.write(tried);
     std::ranges::stable_sort(timed, [](const Timed& a, const Timed& b) {
       return a.over != b.over ? a.over < b.over : a.time < b.time;
     });
@@ -177,10 +223,25 @@ class Advisor {
     return sorted;
   }
 
+  std::vector<Proposal> proposals_of(const Lever& lever, const Sets& with) {
+    const Scenario s = scenario_with(with);
+    if (lever.name == "layout" && search_ != AdviceSearch::none && searches_ < kMostSearches) {
+      ++searches_;
+      ScenarioSource source = source_;
+      source.sets.insert(source.sets.end(), with.begin(), with.end());
+      try {
+        if (s.faults.empty()) return searched_layouts(source, s, library_, search_, options_);
+      } catch (const ConfigError&) {  // nothing that a search can take: neighbours then
+      }
+    }
+    return lever.propose(s, library_);
+  }
+
   // The best proposal of a lever on top of `with`, whether it helps or not.
   std::optional<Found> best_of(const Lever& lever, const Sets& with, const Figures& beside) {
-    std::vector<Proposal> proposals = lever.propose(scenario_with(with), library_);
-    if (lever.step_only && proposals.size() > 1) proposals = by_step(proposals, with);
+    std::vector<Proposal> proposals = proposals_of(lever, with);
+    Json tried = Json::array();
+    if (lever.step_only && proposals.size() > 1) proposals = by_step(lever, proposals, with, tried);
     const Proposal* first = nullptr;
     std::optional<Figures> seen;
     for (const Proposal& p : proposals) {
@@ -195,7 +256,7 @@ class Advisor {
     }
     std::optional<Found> best;
     if (first != nullptr) {
-      best = Found{lever, *first, with, *seen, beside};
+      best = Found{lever, *first, with, *seen, beside, std::move(tried)};
       // Only what may help is worth all trials.
       if (better(*seen, figures_of(run_of(with, kScreening)), 0))
         best->figures = figures_of(run_of(joined(with, first->set)));
@@ -213,7 +274,7 @@ class Advisor {
     if (!found->screened_out && better(found->figures, base_, kWorthTelling))
       found_.push_back(*found);
     else
-      rest_.push_back({{"lever", lever.name}, {"set", found->proposal.set}});
+      rest_.push_back({{"lever", lever.name}, {"set", found->proposal.set}, {"tried", found->tried}});
     if (lever.reach == Reach::same_run) candidates_.push_back(*found);
   }
 
@@ -253,18 +314,25 @@ class Advisor {
 
   // The loader that was enough for a slow step may starve a fast one: levers once more, each without its own choice.
   void refine() {
-    for (Chosen& chosen : chosen_) {
-      Sets others;
-      for (const Chosen& other : chosen_)
-        if (&other != &chosen) others = joined(others, other.set);
-      const std::vector<Lever> table = levers();
-      const auto lever = std::ranges::find(table, chosen.lever, &Lever::name);
+    const std::vector<Lever> table = levers();
+    const std::vector<Chosen> first = chosen_;
+    for (const Chosen& one : first) {
+      const Sets others = without(one.lever);
+      const auto lever = std::ranges::find(table, one.lever, &Lever::name);
       const auto found = best_of(*lever, others, combined_);
       if (!found || found->screened_out || !better(found->figures, combined_, kWorthKeeping)) continue;
-      chosen.set = found->proposal.set;
-      set_ = joined(others, chosen.set);
+      std::erase_if(chosen_, [&](const Chosen& c) { return c.lever == one.lever; });
+      chosen_.push_back({one.lever, found->proposal.set});
+      set_ = joined(others, found->proposal.set);
       combined_ = found->figures;
     }
+  }
+
+  Sets without(std::string_view lever) const {
+    Sets others;
+    for (const Chosen& c : chosen_)
+      if (c.lever != lever) others = joined(others, c.set);
+    return others;
   }
 
   Json savings(const Figures& before, const Figures& after) const {
@@ -293,6 +361,7 @@ class Advisor {
       row["set"] = joined(f.before, f.proposal.set);
       if (!f.before.empty()) row["beyond_others"] = savings(f.beside, f.figures);
       row["asks_for"] = kReachNames[static_cast<std::size_t>(f.lever.reach)];
+      if (f.tried.size() > 1) row["tried"] = f.tried;
       row["combined"] =
           std::ranges::any_of(chosen_, [&](const Chosen& c) { return c.lever == f.lever.name; });
       rows.push_back(std::move(row));
@@ -300,12 +369,25 @@ class Advisor {
     return rows;
   }
 
-  Json combined_json() const {
-    Json names = Json::array();
+  Json combined_json() {
+    Json names = Json::array(), worth = Json::array();
     for (const Chosen& c : chosen_) names.push_back(c.lever);
+    for (const Chosen& c : chosen_) {
+      if (chosen_.size() < 2) break;
+      try {
+        Json one = {{"lever", c.lever}, {"set", c.set}};
+        const Figures left = figures_of(run_of(without(c.lever)));
+        one.update(savings(left, combined_));
+        one["fits_without"] = left.fits;
+        worth.push_back(std::move(one));
+      } catch (const ConfigError&) {  // the others need it
+        worth.push_back({{"lever", c.lever}, {"set", c.set}});
+      }
+    }
     Json json = {{"levers", std::move(names)}, {"before", base_.json}, {"after", combined_.json}};
     json.update(savings(base_, combined_));
     json["set"] = set_;
+    json["worth"] = std::move(worth);
     return json;
   }
 
@@ -317,19 +399,21 @@ class Advisor {
   const ScenarioSource& source_;
   const Library& library_;
   ExperimentOptions options_;
+  AdviceSearch search_;
   Figures base_, combined_;
   std::vector<Found> found_, candidates_;
   std::vector<Chosen> chosen_;
   Sets set_;
   Json rest_ = Json::array();
   std::int64_t done_ = 0, total_ = 1;
+  int searches_ = 0;
 };
 
 }  // namespace
 
 nlohmann::ordered_json advise_document(const ScenarioSource& source, const Library& library,
-                                       const ExperimentOptions& options) {
-  Advisor advisor(source, library, options);
+                                       const ExperimentOptions& options, AdviceSearch search) {
+  Advisor advisor(source, library, options, search);
   advisor.outer.progress = options.progress;
   return advisor.document();
 }

@@ -4,10 +4,13 @@
 //   rows      the best proposal of each lever; a lever that helps only after others has theirs in its `set` too
 //   severity  by the share of dollars (GPU-hours without a price, CO2e where dollars stay) that it saves:
 //             critical: what does not fit, or never ends, does then; high 20 %, medium 5 %, low 0.5 %
+//   tried     every proposal of a lever that was timed, with its step and memory; of recomputation also what a layer keeps
+//   worth     of each lever of the combination: what the combination would lose without it
 //   combined  levers that neither change the training's recipe nor need another machine or contract, in the order of
 //             what they save alone, each kept when the run is cheaper with it; savings do not add
 #pragma once
 
+#include <array>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -18,7 +21,12 @@
 
 namespace runcast {
 
-nlohmann::ordered_json advise_document(const ScenarioSource&, const Library&, const ExperimentOptions&);
+// How the layout lever looks for layouts: neighbours of today's alone, or a search (advise_search.hpp).
+enum class AdviceSearch { none, quick, full };
+inline constexpr std::array<std::string_view, 3> kAdviceSearches{"none", "quick", "full"};
+
+nlohmann::ordered_json advise_document(const ScenarioSource&, const Library&, const ExperimentOptions&,
+                                       AdviceSearch = AdviceSearch::quick);
 
 inline constexpr std::array<std::string_view, 4> kSeverities{"low", "medium", "high", "critical"};
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "failures/availability.hpp"
@@ -16,6 +17,15 @@ namespace runcast {
 namespace {
 
 using Proposals = std::vector<Proposal>;
+
+// 1.5e12 as "1.5T".
+std::string count_word(double n) {
+  constexpr std::array<std::pair<double, const char*>, 4> kSteps = {
+      {{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}}};
+  for (const auto& [size, letter] : kSteps)
+    if (n >= size) return fmt::format("{:.4g}{}", n / size, letter);
+  return fmt::format("{:.4g}", n);
+}
 
 Proposals attention(const Scenario& s, const Library&) {
   if (s.training.flash_attention) return {};
@@ -139,7 +149,7 @@ Proposals sharding(const Scenario& s, const Library&) {
 Proposals optimizer(const Scenario& s, const Library&) {
   if (s.training.optimizer != "adamw") return {};
   Proposals all;
-  for (const char* name : {"adamw_8bit", "adamw_4bit", "adafactor", "muon"})
+  for (const char* name : {"adamw_8bit", "adamw_4bit", "adafactor", "shampoo", "muon"})
     all.push_back({"smaller optimizer states leave memory, and are read and written faster",
                    "adamw",
                    name,
@@ -265,17 +275,39 @@ Proposals curriculum(const Scenario& s, const Library&) {
   const TrainingSpec& t = s.training;
   if (!s.phases.empty() || t.sequence_length < 4096) return {};
   const std::int64_t shorter = t.sequence_length / 4;
+  const double share = 1 - training_flops_per_token(s.model, 1, FlopConvention::exact) /
+                               training_flops_per_token(s.model, static_cast<double>(t.sequence_length),
+                                                        FlopConvention::exact);
+  // Half of each, or a long context as an extension at the end.
+  const double part = t.sequence_length < 32'768 ? 0.5 : 0.95;
+  return {{fmt::format("attention takes {:.1f} % of the FLOPs at {} tokens; short sequences first cost less",
+                       100 * share, t.sequence_length),
+           fmt::format("{} tokens all along", t.sequence_length),
+           fmt::format("{:.0f} % of the tokens at {}", 100 * part, shorter),
+           {fmt::format(
+               "training.phases=[{{tokens: {:.0f}, sequence_length: {}, global_batch: {}, micro_batch: {}}}]",
+               t.tokens * part, shorter, t.global_batch * 4, t.micro_batch * 4)}}};
+}
+
+// Early in training a large batch wastes samples: the first tenth at half the batch makes the same progress with fewer
+// tokens, by the critical batch at the loss there (scaling_law.hpp), both of Kaplan's law.
+Proposals batch_ramp(const Scenario& s, const Library&) {
+  const TrainingSpec& t = s.training;
+  const std::int64_t half = t.global_batch / 2, round = t.micro_batch * s.layout.data;
+  if (!s.phases.empty() || half < 1 || half % round != 0) return {};
+  const auto parameters = static_cast<double>(count_parameters(s.model).active);
+  const double first = t.tokens / 10, batch = static_cast<double>(t.global_batch * t.sequence_length);
+  const double critical = critical_batch(find_scaling_law("kaplan")->loss({parameters, first / 2}));
+  const double enough = first * sample_efficiency(batch, critical) / sample_efficiency(batch / 2, critical);
   return {
-      {fmt::format("attention takes {:.1f} % of the FLOPs at {} tokens; short sequences first cost less",
-                   100 * (1 - training_flops_per_token(s.model, 1, FlopConvention::exact) /
-                                  training_flops_per_token(s.model, static_cast<double>(t.sequence_length),
-                                                           FlopConvention::exact)),
-                   t.sequence_length),
-       fmt::format("{} tokens all along", t.sequence_length),
-       fmt::format("half of the tokens at {}", shorter),
-       {fmt::format(
-           "training.phases=[{{tokens: {:.0f}, sequence_length: {}, global_batch: {}, micro_batch: {}}}]",
-           t.tokens / 2, shorter, t.global_batch * 4, t.micro_batch * 4)}}};
+      {fmt::format(
+           "in the first tenth the critical batch is about {} tokens, a step has {}: half of it makes the "
+           "same progress with {} tokens fewer, by Kaplan's law",
+           count_word(critical), count_word(batch), count_word(first - enough)),
+       fmt::format("batch {} all along", t.global_batch),
+       fmt::format("batch {} for {} tokens", half, count_word(enough)),
+       {fmt::format("training.tokens={:.0f}", t.tokens - first + enough),
+        fmt::format("training.phases=[{{tokens: {:.0f}, global_batch: {}}}]", enough, half)}}};
 }
 
 Proposals early_stop(const Scenario& s, const Library&) {
@@ -291,8 +323,8 @@ Proposals early_stop(const Scenario& s, const Library&) {
           {fmt::format("by Chinchilla's law the last {:.0f} % of the tokens lower the loss from {:.4f} to "
                        "{:.4f}",
                        100 * (1 - *tokens / s.training.tokens), loss, last),
-           fmt::format("{:.4g} tokens", s.training.tokens),
-           fmt::format("{:.4g} tokens", *tokens),
+           count_word(s.training.tokens) + " tokens",
+           count_word(*tokens) + " tokens",
            {fmt::format("training.stop={{loss: {}}}", loss)}});
   }
   return all;
@@ -301,13 +333,14 @@ Proposals early_stop(const Scenario& s, const Library&) {
 Proposals place(const Scenario& s, const Library&) {
   const Economics& e = s.economics;
   Proposals all;
-  if (!e.hourly.empty()) {
-    const double days = s.run.deadline ? in_days(*s.run.deadline) : 1;
-    const Places best = best_places(e, Seconds(days * kDay / 2), s.run.deadline);
+  if (!e.hourly.empty() || !e.windows.empty()) {
+    const double tokens = static_cast<double>(s.training.global_batch * s.training.sequence_length);
+    const Seconds least = to_seconds(step_of(s, 1, false).time) * (s.main_tokens() / tokens);
+    const Places best = best_places(e, least, s.run.deadline);
     for (const Place* at : {&best.least_carbon, &best.least_price})
-      all.push_back({"the hourly series has cleaner and cheaper hours",
+      all.push_back({"other hours are cleaner or cheaper, by the hourly series and price windows",
                      e.region,
-                     fmt::format("{} in {:.0f} h", at->region, at->start_hour),
+                     fmt::format("{}, starting in {:.0f} h", at->region, at->start_hour),
                      {fmt::format("economics.region={}", at->region), "economics.carbon_intensity=",
                       fmt::format("economics.start_hour={}", e.start_hour + at->start_hour)}});
     return all;
@@ -330,13 +363,15 @@ Proposals hardware(const Scenario& s, const Library& library) {
     Document document = Document::parse(entry->text, entry->path);
     Section root = document.root();
     const GpuSpec gpu = gpu_named(root.text("gpu"), library, name);
-    if (root.count("gpus", 0) != s.node.gpus || gpu.name == s.node.gpu.name || list_price(gpu).value <= 0)
+    const std::int64_t in_node = root.count("gpus", 0);
+    if (in_node < 1 || s.gpus() % in_node != 0 || gpu.name == s.node.gpu.name || list_price(gpu).value <= 0)
       continue;
     if (peak_rate(gpu, *s.training.precision).value <= 0) continue;
     all.push_back({fmt::format("as many {} at {:.2f} USD a GPU-hour", gpu.name, list_price(gpu).value),
                    s.node.gpu.name,
                    gpu.name,
                    {fmt::format("cluster.node={}", name), "economics.gpu_hour="}});
+    if (in_node != s.node.gpus) all.back().set.push_back(fmt::format("cluster.nodes={}", s.gpus() / in_node));
   }
   return all;
 }
@@ -363,6 +398,7 @@ std::vector<Lever> levers() {
        precision},
       {"optimizer", "training.optimizer", "states of the optimizer", Reach::recipe, true, optimizer},
       {"curriculum", "training.sequence_length", "short sequences first", Reach::recipe, false, curriculum},
+      {"batch_ramp", "training.global_batch", "small batches first", Reach::recipe, false, batch_ramp},
       {"early_stop", "training.tokens", "fewer tokens", Reach::recipe, false, early_stop},
       {"capacity", "economics", "reserved or spot instead of on demand", Reach::contract, false, capacity},
       {"hardware", "cluster.node", "other GPUs", Reach::machine, false, hardware},

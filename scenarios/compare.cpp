@@ -55,7 +55,12 @@ Json at(const Json& flat, const std::string& pointer) {
 // Every input that is not the same in all, in the order in which scenarios name them first.
 Json inputs_that_differ(const std::vector<Json>& documents) {
   std::vector<Json> flat;
-  for (const Json& document : documents) flat.push_back(document["scenario"].flatten());
+  for (const Json& document : documents) {
+    Json scenario = document["scenario"];
+    for (const char* about : {"published", "assumptions"})
+      scenario.erase(about);  // nothing is simulated from them
+    flat.push_back(scenario.flatten());
+  }
   std::vector<std::string> pointers;
   for (const Json& one : flat)
     for (const auto& [pointer, value] : one.items())

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "sim/error.hpp"
 
@@ -148,6 +151,15 @@ CsvTable parse_csv(std::string_view text, std::string name) {
   table.name = std::move(name);
   Reader(text, table).read();
   return table;
+}
+
+std::string read_text(const std::string& path, std::string_view where) {
+  if (std::filesystem::is_directory(path))
+    throw ConfigError(fmt::format("{}: {} is a directory", where, path));
+  std::ifstream in(path, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (!in) throw ConfigError(fmt::format("{}: cannot read {}", where, path));
+  return text;
 }
 
 }  // namespace runcast

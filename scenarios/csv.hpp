@@ -25,6 +25,9 @@ struct CsvTable {
   std::optional<std::size_t> column(std::string_view title) const;
 };
 
+// A whole file of any size, read once. ConfigError `WHERE: cannot read PATH`; WHERE is what named it.
+std::string read_text(const std::string& path, std::string_view where);
+
 // Throws ConfigError with all errors, each `NAME:LINE: sentence`, for what is no table.
 CsvTable parse_csv(std::string_view text, std::string name);
 

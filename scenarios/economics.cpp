@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 
 #include "scenarios/csv.hpp"
 
@@ -66,10 +64,7 @@ double cell_number(const CsvTable& table, const CsvRow& row, std::size_t column,
 
 // Columns: kg_per_kwh, and where wanted region and price (a factor); one row an hour, in order.
 std::vector<HourlySeries> read_hourly(const std::string& path, const std::string& region) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in) throw ConfigError(fmt::format("economics.hourly: cannot read {}", path));
-  const CsvTable table = parse_csv(text, path);
+  const CsvTable table = parse_csv(read_text(path, "economics.hourly"), path);
   const auto carbon = table.column("kg_per_kwh"), place = table.column("region"),
              price = table.column("price");
   if (!carbon)

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "parallelism/kind_traffic.hpp"
+#include "scenarios/gpu_activity.hpp"
 #include "scenarios/prediction.hpp"
 #include "scenarios/provenance.hpp"
 #include "scenarios/run_experiment.hpp"
@@ -240,6 +241,34 @@ StepExperiment simulate(const Scenario& s, std::uint64_t seed) {
   return {step_of(s, seed, true), memory_of(s), std::nullopt};
 }
 
+namespace {
+
+void add_activity(Json& json, const Scenario& s, const ExperimentOptions& options) {
+  if (options.activity)
+    json["step"]["gpu_activity"] =
+        step_activity_json(timeline_of(s, options.seed, options.unfolded, TimelineLevel::microbatch));
+}
+
+// What the real run took, beside what is simulated.
+Json published_json(const PublishedRun& p, const Json& json) {
+  Json figures = Json::array();
+  const auto add = [&](const char* figure, double published, const Json& simulated) {
+    if (published <= 0) return;
+    figures.push_back(
+        {{"figure", figure},
+         {"published", published},
+         {"simulated", simulated},
+         {"ratio", simulated.is_number() ? Json(simulated.get<double>() / published) : Json(nullptr)}});
+  };
+  add("days", p.days, json["run"]["days"]["mean"]);
+  add("gpu_hours", p.gpu_hours, json["cost"]["gpu_hours"]);
+  add("energy_mwh", p.energy_mwh, json["cost"]["energy_mwh"]);
+  add("co2e_t", p.co2e_t, json["cost"]["co2e_t"]);
+  return {{"source", p.source}, {"figures", std::move(figures)}, {"differs", p.differs}};
+}
+
+}  // namespace
+
 nlohmann::ordered_json step_document(Document document, const Library& library,
                                      const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
@@ -249,6 +278,7 @@ nlohmann::ordered_json step_document(Document document, const Library& library,
   e.step = all_ranks ? e.unfolded->step : step_of(s, options.seed, true);
   Json json = open_document(document);
   json["step"] = step_json(s, e);
+  add_activity(json, s, options);
   if (all_ranks) json["step"]["unfolded"] = unfolded_json(s.layout, *e.unfolded);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
   close_document(json, s, e, options);
@@ -271,14 +301,16 @@ nlohmann::ordered_json run_document(Document document, const Library& library,
   const StepExperiment e = simulate(s, options.seed);
   Json json = open_document(document);
   json["step"] = step_json(s, e);
+  add_activity(json, s, options);
   const std::vector<RunPhase> phases = run_phases(s, e, options.seed);
   const RunInput in = run_input(s, step_times(s, phases, options.seed), e, options);
   RunOutcome outcome = run_outcome(s, in, phases, options);
   json["run"] = std::move(outcome.run);
   if (!s.phases.empty()) json["run"]["phases"] = phases_json(phases);
   json["cost"] = std::move(outcome.cost);
+  if (s.published) json["published"] = published_json(*s.published, json);
   if (options.studies)
-    json["studies"] = run_studies(s, in, options);
+    json["studies"] = run_studies(s, in, phases, options);
   else if (options.log_trial)
     json["studies"]["log"] = trial_log(in, options.seed, *options.log_trial);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
@@ -300,7 +332,7 @@ nlohmann::ordered_json goodput_document(Document document, const Library& librar
   json["run"] = std::move(outcome.run);
   if (!s.phases.empty()) json["run"]["phases"] = phases_json(phases);
   json["cost"] = std::move(outcome.cost);
-  json["studies"] = run_studies(s, in, options);
+  json["studies"] = run_studies(s, in, phases, options);
   Json with_step = {{"step", step_json(s, e)}, {"run", json["run"]}, {"cost", json["cost"]}};
   add_intervals(with_step, e, prediction_interval(s, read_residuals(library)));
   json["run"] = std::move(with_step["run"]);

@@ -28,6 +28,7 @@ struct ExperimentOptions {
   bool automatic_trials = false;          // until the mean days are known to 0.1 %, at most 10,000
   std::optional<std::int64_t> log_trial;  // goodput, run: the events and stretches of this trial too
   bool studies = false;                   // run: the curves that goodput tells
+  bool activity = false;                  // step, run: what the GPUs do in each slice of the step
   std::function<void(std::int64_t done, std::int64_t total)> progress;  // may be empty
 };
 

@@ -88,6 +88,10 @@ Study read(const ModelRequest& r, const Library& library) {
                                   fmt::join(optimizer_names(), " ")));
   if (r.mfu && !(*r.mfu > 0 && *r.mfu <= 1))
     throw ConfigError(fmt::format("--mfu: {} is not a share between 0 and 1, e.g. 0.4", *r.mfu));
+  if (!(r.pue >= 1 && r.pue <= 10))
+    throw ConfigError(fmt::format("--pue: {} does not lie between 1 and 10", r.pue));
+  if (!(r.kg_per_kwh >= 0 && r.kg_per_kwh <= 10))
+    throw ConfigError(fmt::format("--carbon: {} kg/kWh does not lie between 0 and 10", r.kg_per_kwh));
   return s;
 }
 
@@ -103,6 +107,11 @@ void add_counts(Json& json, const Study& s) {
                                      {"router", p.router},        {"routed_experts", p.routed_experts},
                                      {"norms", p.norms},          {"head", p.head},
                                      {"prediction", p.prediction}};
+  // 12 h^2 of a GELU block with f = 4 h: attention and two matrices of the MLP, whatever the model has.
+  const auto [h, f] = std::pair{Study::real(s.model.hidden), Study::real(s.model.ffn)};
+  const double by_rule =
+      Study::real(s.model.layers) * (4 * h * h + 2 * h * f) + Study::real(p.embedding + p.head);
+  json["layer_rule"] = {{"parameters", by_rule}, {"of_the_exact", by_rule / Study::real(count.total)}};
   json["sequence_length"] = s.sequence;
   Json training, forward, recomputed;
   for (const FlopConvention c : kConventions) {
@@ -138,11 +147,29 @@ void add_shares(Json& json, const Study& s) {
 
 // ---- memory ---------------------------------------------------------------------------------------------
 
+// Rule of thumb: the layers in about sqrt(L) segments, of which only the inputs are kept, and one segment's activations
+// while it is computed again                                                            [Chen et al. 2016, sec. 4]
+Json square_root_json(const Study& s, const Json& kept, const Json& inputs) {
+  const double layers = Study::real(s.model.layers);
+  const double segments = std::round(std::sqrt(layers)), in_segment = std::ceil(layers / segments);
+  const auto both = [&](const char* key) {
+    return (segments * inputs.at(key).get<double>() + in_segment * kept.at(key).get<double>()) / layers;
+  };
+  return {{"recompute", "square_root"},
+          {"layers_gb", both("layers_gb")},
+          {"layers_bytes_per_token", both("layers_bytes_per_token")},
+          {"segments", segments},
+          {"rule_of_thumb", true}};
+}
+
 void add_memory(Json& json, const Study& s) {
   const double n = Study::real(count_parameters(s.model).total), tokens = Study::real(s.sequence);
   Json memory;
   // All in 16 bits: weights, gradients, two moments; the least that Adam's training could take.
   memory["all_16_bit_gb"] = 8 * n / kGiga;
+  memory["by_rule_gb"] = {{"weights_16_bit", 2 * n / kGiga},
+                          {"gradients_16_bit", 2 * n / kGiga},
+                          {"moments_32_bit", 8 * n / kGiga}};
   Json activations = Json::array();
   std::vector<RecomputeRow> choices(kRecomputes.begin(), kRecomputes.end());
   choices.insert(choices.begin() + 2, RecomputeRow{"modules", Recompute::Kind::modules});
@@ -160,6 +187,7 @@ void add_memory(Json& json, const Study& s) {
                            {"layers_gb", m.activations.value / kGiga},
                            {"layers_bytes_per_token", m.activations.value / tokens}});
   }
+  activations.push_back(square_root_json(s, activations.front(), activations.back()));
   memory["activations_of_one_sequence"] = std::move(activations);
   json["memory"] = std::move(memory);
   json["kv_cache_bytes_per_token"] = kv_cache_bytes(s.model, 1).value;
@@ -186,6 +214,7 @@ void add_gpu_types(Json& json, const Study& s) {
     const Bytes weights = served_weights(s.model, *s.precision);
     const auto left = [&](double n) { return n * (gpu.capacity - s.software.framework_memory) - weights; };
     Json row = {{"gpu", name}, {"capacity_gib", in_gib(gpu.capacity)}};
+    row["all_16_bit_fits"] = Bytes(8 * Study::real(count_parameters(s.model).total)) < gpu.capacity;
     row["training"] = training_fits(s, gpu, 1);
     row["inference"] = {{"longest_context", longest_context(s.model, left(1), 1)},
                         {"largest_batch", largest_batch(s.model, left(1), s.context)}};
@@ -290,6 +319,18 @@ void add_cost(Json& json, const Study& s, std::vector<std::string>& assumptions)
   json["cost"]["forward"] = cost_of_time(s, flops / 3 / rate, price);
   json["cost"]["decode"] = cost_of_time(s, decode.time() * (tokens / s.request.batch), price);
   json["cost"]["forward_per_token_s"] = (flops / 3 / rate).value / tokens;
+  const Watts power = s.request.power.value_or(s.gpu.tdp);
+  const double hours = json["cost"]["training"]["gpu_hours"].get<double>();
+  const double mwh = power.value * hours * s.request.pue / 1e6;
+  json["cost"]["energy"] = {{"watts_per_gpu", power.value},
+                            {"pue", s.request.pue},
+                            {"kg_per_kwh", s.request.kg_per_kwh},
+                            {"energy_mwh", mwh},
+                            {"co2e_t", mwh * s.request.kg_per_kwh}};
+  if (!s.request.power)
+    assumptions.push_back(
+        fmt::format("Energy: {:.0f} W a GPU, its TDP, all along; hosts are not counted; {} kg/kWh",
+                    power.value, s.request.kg_per_kwh));
   if (!s.request.mfu)
     assumptions.emplace_back(
         "The cost is that of the GPU's peak, a lower bound: --mfu tells what is reached");
@@ -363,6 +404,9 @@ Json request_json(const Study& s) {
           {"mfu", json_of(r.mfu)},
           {"usd_per_gpu_hour", r.price ? Json(r.price->value) : Json(nullptr)},
           {"measured_tokens_per_s", json_of(r.measured)},
+          {"watts_per_gpu", r.power ? Json(r.power->value) : Json(nullptr)},
+          {"pue", r.pue},
+          {"kg_per_kwh", r.kg_per_kwh},
           {"peak_tflops", r.peak ? Json(r.peak->value / kTera) : Json(nullptr)}};
 }
 

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "scenarios/gpu_activity.hpp"
+
 namespace runcast {
 
 namespace {
@@ -45,18 +47,14 @@ RunUse use_of(const Scenario& s, const RunInput& in, const std::vector<RunPhase>
               const RunSummary& result) {
   RunUse use;
   double whole = 0, gpus = 0;
-  std::array<double, 3> in_step{};
   for (const RunPhase& p : phases) {
-    const std::array<double, 3> shares = shares_in_step(p.step.breakdown);
-    for (std::size_t i = 0; i < shares.size(); ++i) in_step[i] += p.time() * shares[i];
     gpus += p.time() * p.scenario.layout.world();
     whole += p.time();
   }
-  for (double& share : in_step) share /= whole;
   use.gpus = gpus / whole;
   use.spare_nodes = static_cast<double>(in.recovery.spares);
   use.wall = Seconds(result.days.mean * kDay);
-  use.states = state_shares(in_step, result.ledger);
+  use.states = state_shares(shares_in_step(phases), result.ledger);
   use.network = network_power(s);
   // Assumption: where nothing says how many saves are kept, five are.
   const double saves = in.checkpoint.retain > 0 ? static_cast<double>(in.checkpoint.retain) : 5;
@@ -109,6 +107,21 @@ Json equivalents_json(double kg) {
           {"phone_charges", kg / 0.005},
           {"tree_years", kg / 21},
           {"home_days", kg / 38}};
+}
+
+// The columns of CodeCarbon's emissions.csv that mean the same: s, kg, kg/s, W, kWh.
+Json codecarbon_json(const Scenario& s, const RunUse& use, const RunCost& cost) {
+  Joules gpus = cost.spare_energy;
+  for (const Joules& of_state : cost.gpu_energy) gpus += of_state;
+  return {{"duration", use.wall.value},
+          {"emissions", cost.co2e_kg},
+          {"emissions_rate", cost.co2e_kg / use.wall.value},
+          {"gpu_power", gpus.value / use.wall.value},
+          {"gpu_energy", mwh(gpus) * 1000},
+          {"energy_consumed", mwh(cost.energy) * 1000},
+          {"gpu_count", use.gpus + use.spare_nodes * s.node.gpus},
+          {"gpu_model", s.node.gpu.name},
+          {"pue", s.economics.pue}};
 }
 
 Json place_json(const Place& place, const RunCost& cost, const HourlyMean& now) {
@@ -169,12 +182,24 @@ std::array<double, 3> shares_in_step(const StepBreakdown& b) {
   return {computing, communicating, 1 - computing - communicating};
 }
 
+std::array<double, 3> shares_in_step(const std::vector<RunPhase>& phases) {
+  std::array<double, 3> mean{};
+  double whole = 0;
+  for (const RunPhase& p : phases) {
+    const std::array<double, 3> shares = shares_in_step(p.step.breakdown);
+    for (std::size_t i = 0; i < shares.size(); ++i) mean[i] += p.time() * shares[i];
+    whole += p.time();
+  }
+  for (double& share : mean) share /= whole;
+  return mean;
+}
+
 StateShares state_shares(const std::array<double, 3>& in_step, const std::array<double, kBuckets>& ledger) {
   const auto of = [&](Bucket bucket) { return ledger[static_cast<std::size_t>(bucket)]; };
   const double training = of(Bucket::useful) + of(Bucket::recomputed) + of(Bucket::sdc) + of(Bucket::slow) +
                           of(Bucket::elastic_deficit);
-  StateShares shares{training * in_step[0], training * in_step[1],
-                     training * in_step[2] + of(Bucket::detect), of(Bucket::checkpoint), 0};
+  StateShares shares{training * in_step[0], training * in_step[1], training * in_step[2] + of(Bucket::detect),
+                     of(Bucket::checkpoint), 0};
   shares[4] = std::max(0.0, 1 - shares[0] - shares[1] - shares[2] - shares[3]);
   return shares;
 }
@@ -197,12 +222,14 @@ nlohmann::ordered_json cost_json(const Scenario& s, const RunInput& in, const st
                {"usd_per_gpu_hour", e.price().value},
                {"hours", hours_json(phases, result, cost.gpu_hours)},
                {"capacity", kCapacityNames[static_cast<std::size_t>(e.capacity)]},
+               {"gpu_states", states_json(use.states)},
                {"energy", energy_json(cost, e)},
                {"co2e_market_t", cost.co2e_market_kg / 1000}};
   if (e.capital_gpu.value > 0) json["capital_usd"] = cost.capital_dollars.value;
   if (e.embodied) json["embodied_t"] = cost.embodied_kg / 1000;
   if (!std::isfinite(result.days.mean)) return json;
   json["equivalents"] = equivalents_json(cost.co2e_kg);
+  json["codecarbon"] = codecarbon_json(s, use, cost);
   json["where_and_when"] = places_json(s, cost, use.wall);
   if (e.capacity == Capacity::spot) json["spot"] = spot_json(s, in, phases, cost, result, options);
   return json;

@@ -31,6 +31,7 @@ struct RunPhase {
 // `in_step`: shares of training time computing, communicating and waiting.
 StateShares state_shares(const std::array<double, 3>& in_step, const std::array<double, kBuckets>& ledger);
 std::array<double, 3> shares_in_step(const StepBreakdown&);
+std::array<double, 3> shares_in_step(const std::vector<RunPhase>&);  // mean over their time
 
 // GPUs and their states are means over the phases by their time.
 nlohmann::ordered_json cost_json(const Scenario&, const RunInput&, const std::vector<RunPhase>&,

@@ -10,6 +10,7 @@
 #include <future>
 
 #include "failures/availability.hpp"
+#include "scenarios/gpu_activity.hpp"
 #include "scenarios/run_cost.hpp"
 #include "scenarios/slow_response.hpp"
 
@@ -254,17 +255,20 @@ StepTimes step_times(const Scenario& s, const StepExperiment& main, std::uint64_
 
 StepTimes step_times(const Scenario& s, const std::vector<RunPhase>& phases, std::uint64_t seed) {
   StepTimes times;
-  for (const RunPhase& p : phases) times.phases.push_back({p.steps, to_seconds(p.step.time), {}});
+  for (const RunPhase& p : phases)
+    times.phases.push_back({p.steps, to_seconds(p.step.time), {}, p.scenario.job_scale().nodes});
   const RecoveryPolicy* policy = find_recovery_policy(s.recovery.policy);
   if (policy == nullptr || policy->survivors != Survivors::go_on_slower || times.phases.empty()) return times;
   const double ratio =
       fewer_replicas_ratio(s, to_seconds(step_of(s, seed, false).time), seed) / s.recovery.elastic_overhead;
-  const std::int64_t replicas = s.layout.data;
-  const std::int64_t most = std::min(s.recovery.max_lost.value_or(replicas / 2), replicas - 1);
-  for (TrainingPhase& phase : times.phases)
+  for (std::size_t i = 0; i < phases.size(); ++i) {
+    const std::int64_t replicas = phases[i].scenario.layout.data;
+    const std::int64_t most = std::min(s.recovery.max_lost.value_or(s.layout.data / 2), replicas - 1);
+    TrainingPhase& phase = times.phases[i];
     for (std::int64_t k = 1; k <= most; ++k)
       phase.with_lost.push_back(phase.step_time *
                                 (ratio * static_cast<double>(replicas) / static_cast<double>(replicas - k)));
+  }
   return times;
 }
 
@@ -319,7 +323,8 @@ RunOutcome run_outcome(const Scenario& s, const RunInput& in, const std::vector<
   return out;
 }
 
-nlohmann::ordered_json run_studies(const Scenario& s, const RunInput& in, const ExperimentOptions& options) {
+nlohmann::ordered_json run_studies(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
+                                   const ExperimentOptions& options) {
   const MonteCarloOptions mc = study_options(options);
   Json studies = {{"trials", mc.trials}};
   if (Json curve = interval_curve_json(in, mc); !curve.is_null()) studies["interval"] = std::move(curve);
@@ -332,13 +337,15 @@ nlohmann::ordered_json run_studies(const Scenario& s, const RunInput& in, const 
                        {"waiting", p.waiting}});
     studies["spares"] = std::move(curve);
   }
+  const std::array<double, 3> in_step = shares_in_step(phases);
   Json time = Json::array();
   for (const TimePoint& p : over_time(in, kTimePoints, mc))
     time.push_back({{"day", in_days(p.at)},
                     {"goodput", p.goodput},
                     {"done_p5", p.done_p5},
                     {"done_p50", p.done_p50},
-                    {"done_p95", p.done_p95}});
+                    {"done_p95", p.done_p95},
+                    {"gpu_states", states_json(state_shares(in_step, p.ledger))}});
   studies["over_time"] = std::move(time);
   const bool uncertain = std::any_of(s.failures.classes.begin(), s.failures.classes.end(),
                                      [](const FailureClass& failure) { return failure.observed > 0; });

@@ -33,7 +33,8 @@ RunOutcome run_outcome(const Scenario&, const RunInput&, const std::vector<RunPh
 // uncertain rates, and one trial's events where they are asked for.
 // One trial's events and stretches of time.
 nlohmann::ordered_json trial_log(const RunInput&, std::uint64_t seed, std::int64_t trial);
-nlohmann::ordered_json run_studies(const Scenario&, const RunInput&, const ExperimentOptions&);
+nlohmann::ordered_json run_studies(const Scenario&, const RunInput&, const std::vector<RunPhase>&,
+                                   const ExperimentOptions&);
 
 // Alternatives of one key on the same failures; the first is what the others are compared with.
 struct RunAlternative {

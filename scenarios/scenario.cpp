@@ -331,6 +331,18 @@ RunSettings read_run(Section section) {
   return run;
 }
 
+PublishedRun read_published_run(Section s) {
+  constexpr std::array<Unit, 2> kMassUnits = {{{"kg", 1e-3}, {"t", 1}}};
+  PublishedRun p;
+  p.source = s.text("source");
+  if (s.has("time")) p.days = in_days(s.seconds("time"));
+  if (s.has("gpu_hours")) p.gpu_hours = static_cast<double>(s.count("gpu_hours"));
+  if (s.has("energy_mwh")) p.energy_mwh = s.number("energy_mwh");
+  if (s.has("co2e")) p.co2e_t = s.quantity("co2e", kMassUnits);
+  p.differs = s.texts("differs");
+  return p;
+}
+
 }  // namespace
 
 JobScale Scenario::job_scale() const {
@@ -424,6 +436,8 @@ Scenario read_scenario(Document& document, const Library& library) {
   s.economics = read_economics(root.section_or_empty("economics"), s.node.gpu);
   if (document.ok()) add_spot(s);
   if (auto run = root.optional_section("run")) s.run = read_run(*run);
+  s.assumptions = root.texts("assumptions");
+  if (auto published = root.optional_section("published")) s.published = read_published_run(*published);
   if (root.ok() && s.placement == "file" && static_cast<int>(s.gpu_of.size()) < s.layout.world())
     root.fail("cluster", fmt::format("the placement file places {} ranks, but the job has {}",
                                      s.gpu_of.size(), s.layout.world()));

@@ -49,6 +49,13 @@ struct RunSettings {
   RunConditions conditions;
 };
 
+// Figures of the real run that a scenario stands for, told beside the simulated ones; 0: not published.
+struct PublishedRun {
+  double days = 0, gpu_hours = 0, energy_mwh = 0, co2e_t = 0;
+  std::string source;
+  std::vector<std::string> differs;  // what is in the one and not in the other, and what is not published
+};
+
 struct Scenario {
   std::string name;
   Model model;
@@ -73,6 +80,7 @@ struct Scenario {
   RecoverySettings recovery;
   Economics economics;
   RunSettings run;
+  std::optional<PublishedRun> published;
   struct Places {  // FILE:LINE:COLUMN, for rules that only the run can check
     std::string tokens, checkpoint;
   } places;

@@ -207,6 +207,15 @@ constexpr auto kRun = std::to_array<SchemaRow>({
     {"run.evaluation", map, "", "", "Pauses for evaluation."},
     {"run.evaluation.every", seconds, "required", "", "Training between them."},
     {"run.evaluation.lasts", seconds, "required", "", "How long they take."},
+
+    {"published", map, "", "", "What the real run took, told beside the simulated figures."},
+    {"published.source", text, "required", "", "Where that is from."},
+    {"published.time", seconds, "", "", "Wall time."},
+    {"published.gpu_hours", count, "", "", "GPU-hours."},
+    {"published.energy_mwh", number, "", "", "Energy in MWh."},
+    {"published.co2e", mass, "", "", "Its emissions."},
+    {"published.differs[]", text, "", "", "What is in the one and not in the other."},
+    {"assumptions[]", text, "", "", "What of the scenario is assumed: listed with the answer."},
 });
 
 }  // namespace

@@ -233,6 +233,21 @@ constexpr std::array kExplanations = {
                 "beside it without preemption."},
     Explanation{"energy_mwh", "cost", "cost.energy_mwh", "energy = sum over states of power * hours * pue",
                 "At the data centre's meter: pue is its overhead over the machines' own draw."},
+    Explanation{
+        "published_energy", "cost", "published", "energy = GPU-hours * W a GPU * pue",
+        "GPT-3 as its source counts it (Patterson et al. 2021, table 4): 3.14e23 FLOPs at 24.6 TFLOP/s a V100 are 3.55M\n"
+        "GPU-hours, at 330 W with its host and PUE 1.10 1,287 MWh and 552 t CO2e. Repeated by\n"
+        "  runcast model gpt3-175b --tokens 300B --gpu v100-32 --precision fp16 --convention 6n --mfu 0.1968 --power '330 W'\n"
+        "         --pue 1.1 --carbon 0.429\n"
+        "Simulated beside it: `runcast run gpt3-v100`. What that takes less or more is its rate (a simulated step in place of\n"
+        "24.6 TFLOP/s) and its power (by what the GPUs do, with hosts and network, in place of 330 W)."},
+    Explanation{"gpu_activity", "step", "step.gpu_activity", "busy + communication + bubble + loading + other = 1",
+                "What the GPUs do over the step, the mean of one rank of each pipeline stage in 40 slices. busy: a kernel runs (a\n"
+                "pass with the collectives inside it, or the optimizer), which is what tools that poll a GPU call its utilization;\n"
+                "mfu tells what those kernels achieve. cost.gpu_states has the shares over the whole run, studies.over_time over days."},
+    Explanation{"published", "run", "published", "ratio = simulated / published",
+                "What the real run took, where the scenario knows it (`published:` with a source), and what is in the one and not\n"
+                "in the other."},
     Explanation{"co2e_t", "cost", "cost.co2e_t", "co2e = energy * carbon intensity of the region",
                 "Tonnes of CO2 equivalent of the electricity, by the region; co2e_market_t by the contract, embodied_t of making\n"
                 "the machines, where the scenario has them."},
@@ -248,6 +263,11 @@ constexpr std::array kExplanations = {
         "  megatron_2021  72 L h^2 (1 + s/6h + V/(12 h L)) (Narayanan et al. 2021, eq. 3, which prints 96 "
         "for training\n"
         "                 with full recomputation)"},
+    Explanation{
+        "layer_rule", "model", "layer_rule.parameters", "parameters = L (4 h^2 + 2 h f) + embedding and head",
+        "The rule of thumb 12 h^2 parameters a layer, 12 h^2 + 2 a d s multiply-adds a token: a GELU block with f = 4 h and\n"
+        "a key and value head for each query head. SwiGLU has a third matrix in its MLP, which the rule leaves out (LLaMA 7B\n"
+        "comes to 5.3B of 6.74B); grouped heads have fewer keys and values, which it counts too many."},
     Explanation{
         "kv_cache_bytes_per_token", "model", "kv_cache_bytes_per_token",
         "bytes = 2 * layers * kv_heads * head_dim * 2",

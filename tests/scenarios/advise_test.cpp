@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "scenarios/advise_search.hpp"
+#include "scenarios/search.hpp"
 #include "tests/scenarios/experiment_helpers.hpp"
 
 namespace runcast {
@@ -82,6 +84,27 @@ TEST_CASE(
     CHECK(row.at("after").at("co2e_t") == run.at("cost").at("co2e_t"));
     CHECK(row.at("after").at("step_s") == run.at("step").at("time_s"));
   }
+  // What each is worth: the combination without it is the run of the others' assignments.
+  for (const Json& worth : all.at("worth")) {
+    if (worth.at("lever") != "data_loading") continue;
+    std::vector<std::string> others = set_of(all);
+    for (const std::string& own : set_of(worth)) std::erase(others, own);
+    const Json run = run_document(kSource.open(others), library, few_trials());
+    CHECK(worth.at("days_saved").get<double>() ==
+          doctest::Approx(run["run"]["days"]["mean"].get<double>() - all["after"]["days"].get<double>())
+              .epsilon(1e-9));
+    CHECK(worth.at("days_saved").get<double>() > 1);
+  }
+  // Every granularity of recomputation was timed: what a layer keeps falls, what it computes again grows.
+  const Json& tried = row_of(advice, "recompute")->at("tried");
+  const auto one = [&](const char* name) {
+    for (const Json& t : tried)
+      if (t["proposed"] == name) return t;
+    return Json();
+  };
+  CHECK(one("none")["layer_bytes"] > one("selective")["layer_bytes"]);
+  CHECK(one("selective")["layer_bytes"] > one("full")["layer_bytes"]);
+  CHECK(one("none")["layer_again_s"] < one("full")["layer_again_s"]);
   CHECK(all.at("after").at("total_usd").get<double>() <
         advice.at("rows").at(0).at("before").at("total_usd").get<double>());
 }
@@ -101,6 +124,33 @@ TEST_CASE("what does not fit is critical, and what makes it fit is told first") 
   CHECK(first.at("severity") == "critical");
   CHECK(first.at("after").at("fits") == true);
   CHECK(advice.at("combined").at("after").at("fits") == true);
+}
+
+TEST_CASE("the layout lever proposes what the search finds, without assignments that change nothing") {
+  const Library library;
+  const ScenarioSource source{
+      kSlow,
+      "slow.yaml",
+      {"cluster.nodes=1", "layout.tensor=8", "layout.sequence_parallel=true", "training.global_batch=64",
+       "training.attention=flash", "training.recompute=none", "training.data_loading="}};
+  Document document = source.open();
+  const Scenario s = read_scenario(document, library);
+  const std::vector<Proposal> found = searched_layouts(source, s, library, AdviceSearch::quick, few_trials());
+  REQUIRE(found.size() == 1);
+  SearchQuestion question;
+  question.top = 1;
+  for (const char* axis :
+       {"recompute=none", "sharding=zero1", "order=tensor-context-pipeline-data", "sequence_parallel=true",
+        "group_size=auto", "overlap.data=true", "overlap.tensor=false", "overlap.pipeline=true"})
+    set_axis(question.axes, axis);
+  const Json best = search_document(source, question, library, few_trials())["layouts"][0];
+  const Json step = step_document(source.open(found[0].set), library, few_trials())["step"];
+  CHECK(step["time_s"].get<double>() == doctest::Approx(best["step_s"].get<double>()).epsilon(1e-9));
+  CHECK(step["time_s"] < step_document(source.open(), library, few_trials())["step"]["time_s"]);
+  for (const std::string& set : found[0].set) {
+    CHECK(set != "layout.context=1");
+    CHECK(set != "training.recompute=none");
+  }
 }
 
 }  // namespace runcast

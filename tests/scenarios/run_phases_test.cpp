@@ -144,6 +144,15 @@ TEST_CASE(
         doctest::Approx(2.87e12).epsilon(1e-9));
   CHECK(phases[2]["name"] == "main");
   CHECK(phases[1]["gpus"] == 8192);
+  // On half of the nodes 3.79e-3 failures a node-day are 3.88 a day, not 7.76: the interruptions that the days of each
+  // phase give. 20 trials know some 700 to sqrt(700/20) = 6; recoveries and pauses stretch the days by goodput.
+  const double share =
+      number(json, "/run/phases/0/share_of_days") + number(json, "/run/phases/1/share_of_days");
+  double unplanned = 0;
+  for (const Json& cause : json["run"]["causes"])
+    if (cause["name"] != "planned") unplanned += cause["interruptions"].get<double>();
+  CHECK(unplanned ==
+        doctest::Approx(419.0 / 54 * number(json, "/run/days/mean") * (1 - share / 2)).epsilon(0.04));
   double tokens = 0, hours = 0;
   for (const Json& phase : phases) {
     tokens += phase["tokens"].get<double>();
@@ -155,31 +164,52 @@ TEST_CASE(
   CHECK(hours == doctest::Approx(number(json, "/cost/gpu_hours")).epsilon(1e-9));
 }
 
-TEST_CASE("LLaMA-3.1 70B and 8B: the pre-training is 0.4 to 1 of the published GPU-hours") {
-  // Model card: 7.0M and 1.46M H100 hours, 25.5 % and 13.9 % MFU in 6 N FLOPs of 15T tokens; clusters, layouts and what
-  // else is in those hours (longer contexts, post-training, restarts) are not published: the scenarios' are assumptions,
-  // and their pre-training alone is less.
+TEST_CASE(
+    "LLaMA-3.1 70B takes its published 7.0M GPU-hours on 8,192 GPUs; the 8B's 1.46M lie between 2,048 and "
+    "4,096") {
+  // Model card, 15T tokens and a long context. Clusters and layouts are not published, and decide: pipelines on more GPUs
+  // have fewer micro-batches, and 2,048 sequences on 4,096 GPUs need tensor 2.
   ExperimentOptions options;
   options.trials = 5;
-  for (const auto& [name, published] : {std::pair{"llama3-70b", 7.0e6}, {"llama3-8b", 1.46e6}}) {
-    CAPTURE(name);
-    const double hours = number(run_document(library_run(name), Library(), options), "/cost/gpu_hours");
-    CHECK(hours / published > 0.4);
-    CHECK(hours / published < 1.0);
-  }
+  const auto ratio = [&](const char* name, const std::vector<std::string>& settings) {
+    const Json json = run_document(library_run(name, settings), Library(), options);
+    for (const Json& phase : json["run"]["phases"]) CHECK(phase["fits"] == true);
+    const Json& figure = json["published"]["figures"][0];
+    CHECK(figure["figure"] == "gpu_hours");
+    CHECK(
+        figure["ratio"].get<double>() ==
+        doctest::Approx(number(json, "/cost/gpu_hours") / figure["published"].get<double>()).epsilon(1e-12));
+    return figure["ratio"].get<double>();
+  };
+  CHECK(ratio("llama3-70b-8k", {}) == doctest::Approx(1).epsilon(0.1));
+  CHECK(ratio("llama3-70b-8k", {"cluster.nodes=512"}) < 1);
+  CHECK(ratio("llama3-8b", {}) < 1);
+  const std::string longer =
+      "training.phases=[{tokens: 800B, when: last, sequence_length: 131072, global_batch: 256, "
+      "layout: {tensor: 1, context: 16, data: auto}}]";
+  CHECK(ratio("llama3-8b",
+              {"cluster.nodes=512", "layout.tensor=2", "layout.sequence_parallel=true", longer}) > 1);
 }
 
-TEST_CASE("GPT-3 simulated beside its published energy: the gap is that of the GPUs and their rate") {
-  // Published: 1,287 MWh on V100 at 24.6 TFLOP/s and 330 W a GPU, host and all. Here A100 of the library's run: FLOPs of
-  // 175B x 300B x 6 = 3.15e23 over the simulated rate, at the simulated power of a GPU with its hosts.
+TEST_CASE(
+    "GPT-3 on V100 simulated beside its published energy: the rate is met, hours and power are the gap") {
+  // Patterson et al. 2021: 24.6 TFLOP/s and 330 W a V100 with its host, 3.55M hours, 1,287 MWh. The simulated step has
+  // that rate to 5 %; failures lengthen the run, and power is by what GPUs do, with hosts and network.
   ExperimentOptions options;
   options.trials = 5;
-  const Json json = run_document(library_run("gpt3-175b", {"training.tokens=300B"}), Library(), options);
+  const Json json = run_document(library_run("gpt3-v100"), Library(), options);
+  CHECK(number(json, "/step/model_tflops_per_gpu") == doctest::Approx(24.6).epsilon(0.05));
   const double mwh = number(json, "/cost/energy_mwh"), hours = number(json, "/cost/gpu_hours");
-  CHECK(mwh < 1287);
-  const double rate_ratio = 3.14e23 / 3600 / hours / 24.6e12, power_ratio = mwh * 1e6 / hours / (330 * 1.1);
-  CHECK(mwh / 1287 == doctest::Approx(power_ratio / rate_ratio).epsilon(0.01));
-  CHECK(rate_ratio > 3);
+  const double watts = mwh * 1e6 / hours / 1.1;
+  CHECK(mwh / 1287 == doctest::Approx((hours / 3.55e6) * (watts / 330)).epsilon(0.01));
+  CHECK(mwh > 1287);
+  CHECK(mwh < 2 * 1287);
+  CHECK(json["published"]["figures"].size() == 4);
+  // With the source's power, its hosts in it, and nothing breaking, what remains is the rate: 5 %.
+  const Json plain = run_document(
+      library_run("gpt3-v100", {"economics.utilization=1.1", "economics.hosts=false", "failures=none"}),
+      Library(), options);
+  CHECK(number(plain, "/cost/energy_mwh") == doctest::Approx(1287).epsilon(0.05));
 }
 
 }  // namespace runcast

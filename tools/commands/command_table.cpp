@@ -126,6 +126,9 @@ constexpr std::array kModelOptions = {
     Option{"gpus", 0, "N", "GPUs that share the work of --tokens or gave --measured (default 1)"},
     Option{"mfu", 0, "SHARE", "with --tokens: model FLOPs utilization (default 1, a lower bound)"},
     Option{"price", 0, "DOLLARS", "of a GPU-hour, e.g. '2 USD' (default: the library's)"},
+    Option{"power", 0, "WATTS", "with --tokens: of a GPU at work, e.g. '330 W' (default: its TDP)"},
+    Option{"pue", 0, "FACTOR", "with --tokens: of the data center (default 1.1)"},
+    Option{"carbon", 0, "KG", "with --tokens: kg CO2e a kWh (default 0.38, us-east)"},
     Option{"measured", 0, "RATE", "grade this throughput of all GPUs, e.g. '10000 tokens/s'"},
     Option{"peak", 0, "RATE", "with --measured: your own figure of the peak, e.g. '1979 TFLOP/s'"},
 };
@@ -149,6 +152,9 @@ constexpr std::array kScalingOptions = {
            "batches in tokens, [TOKENS:]BATCH[/CRITICAL],..., e.g. 252M:4M/2M,2.6T:8M/5M"},
 };
 constexpr std::array kAdviseOptions = {
+    Option{"search", 0, "EFFORT",
+           "layouts by: quick (default; ranks, micro-batch, schedule), full (all choices, minutes) or none "
+           "(neighbours)"},
     Option{"fail-on", 0, "SEVERITY",
            "exit with 1 when a row is at least so severe: low, medium, high or critical"},
 };
@@ -244,7 +250,8 @@ const std::array kCommands = {
             "the --set\n"
             "that applies it; those that help the same run together are simulated as one.\n\n"
             "  runcast advise my.yaml\n"
-            "  runcast advise my.yaml --fail-on high\n",
+            "  runcast advise my.yaml --fail-on high\n"
+            "  runcast advise my.yaml --search full\n",
             advise_command},
     Command{
         "calibrate", "fits the library's efficiency constants to measured steps", "", 0, 0, false,

@@ -69,6 +69,8 @@ economics: {gpu_hour: 3.50 USD, region: us-east, pue: 1.1}
 #   capacity: on_demand (reserved | spot, with spot: {discount: 0.65, rate: 0.01 /node-hour, notice: 120 s, fallback: true}),
 #   windows: [{from: 22, to: 6, price: 0.7}], hourly: FILE.csv, power: {computing: 0.95, ...}, embodied: 150 kg, kwh: 0.08 USD
 # run: {deadline: 60 days, budget: 10 MUSD, diurnal: 0.01, evaluation: {every: 12 h, lasts: 10 min}}
+#   published: {source: "...", gpu_hours: 7.0M, time: 54 days, energy_mwh: 1287, differs: ["..."]} tells the real run's figures
+#   beside the simulated ones; assumptions: ["..."] are listed with the answer
 )yaml";
 
 }  // namespace

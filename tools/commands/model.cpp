@@ -15,6 +15,7 @@ namespace {
 constexpr std::array kTokenUnits = {Unit{"", 1}, Unit{"tokens", 1}};
 constexpr std::array kThroughputUnits = {Unit{"tokens/s", 1}, Unit{"", 1}};
 constexpr std::array kRateUnits = {Unit{"TFLOP/s", 1e12}, Unit{"PFLOP/s", 1e15}, Unit{"TFLOPS", 1e12}};
+constexpr std::array kPowerUnits = {Unit{"W", 1}, Unit{"kW", 1e3}};
 constexpr std::int64_t kMostGpus = 1'000'000, kMostSequence = 1'000'000'000;
 
 }  // namespace
@@ -42,6 +43,9 @@ Answer model_command(const Invocation& invocation) {
   r.tokens = quantity_option(invocation, "tokens", kTokenUnits);
   r.mfu = number_option(invocation, "mfu");
   r.price = dollars_option(invocation, "price");
+  if (const auto power = quantity_option(invocation, "power", kPowerUnits)) r.power = Watts(*power);
+  r.pue = number_option(invocation, "pue").value_or(r.pue);
+  r.kg_per_kwh = number_option(invocation, "carbon").value_or(r.kg_per_kwh);
   if (const std::string measured = value_with_unit(invocation, "measured", 1); !measured.empty())
     r.measured = positive_quantity(measured, "--measured", kThroughputUnits);
   if (const auto peak = quantity_option(invocation, "peak", kRateUnits)) r.peak = FlopRate(*peak);

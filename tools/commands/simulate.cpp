@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -56,15 +55,6 @@ std::int64_t whole_number(const std::string& text, std::string_view option, std:
   if (value < least)
     throw ConfigError(fmt::format("--{}: {} is too small; at least {}", option, text, least));
   return value;
-}
-
-std::string read_text(const std::string& path, std::string_view where) {
-  if (std::filesystem::is_directory(path))
-    throw ConfigError(fmt::format("{}: {} is a directory", where, path));
-  std::ifstream in(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in) throw ConfigError(fmt::format("{}: cannot read {}", where, path));
-  return text;
 }
 
 namespace {
@@ -119,6 +109,7 @@ Answer run_command(const Invocation& invocation) {
   TraceFile trace(invocation.arguments);
   if (trace.asked()) options.log_trial = 0;
   options.studies = invocation.arguments.has("report");
+  options.activity = true;
   Json document = simulated(invocation, options, run_document);
   trace.write_run(document);
   return with_gantt(judged(std::move(document), invocation.style), invocation, options);
@@ -126,7 +117,8 @@ Answer run_command(const Invocation& invocation) {
 
 Answer step_command(const Invocation& invocation) {
   Progress progress("trials", invocation.arguments.has("quiet"));
-  const ExperimentOptions options = experiment_options(invocation, progress);
+  ExperimentOptions options = experiment_options(invocation, progress);
+  options.activity = true;
   TraceFile trace(invocation.arguments);
   Json document = simulated(invocation, options, step_document);
   trace.write_step(document, invocation.library, options);

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "scenarios/csv.hpp"  // IWYU pragma: export (read_text)
 #include "scenarios/experiment.hpp"
 #include "scenarios/scenario_source.hpp"
 #include "sim/config.hpp"
@@ -25,7 +26,5 @@ Answer judged(nlohmann::ordered_json document, const Style& style);
 // A whole number from `least` to `most` for an option; ConfigError otherwise.
 std::int64_t whole_number(const std::string& text, std::string_view option, std::int64_t least,
                           std::int64_t most = std::numeric_limits<std::int64_t>::max());
-// The text of a file; ConfigError starts with `where`.
-std::string read_text(const std::string& path, std::string_view where);
 
 }  // namespace runcast

@@ -193,6 +193,22 @@ std::string as_jsonl(const Json& document) {
   return text;
 }
 
+// Figures that CodeCarbon's emissions.csv has too carry its column's name.
+std::vector<std::string> csv_leaf(const Leaf& leaf) {
+  constexpr std::string_view kPrefix = "cost.codecarbon.";
+  if (!leaf.path.starts_with(kPrefix)) return {leaf.path, leaf.value, unit_of(leaf.path)};
+  constexpr std::array<std::array<std::string_view, 2>, 6> kUnits = {{{"duration", "s"},
+                                                                      {"emissions", "kg"},
+                                                                      {"emissions_rate", "kg/s"},
+                                                                      {"gpu_power", "W"},
+                                                                      {"gpu_energy", "kWh"},
+                                                                      {"energy_consumed", "kWh"}}};
+  const std::string name = leaf.path.substr(kPrefix.size());
+  for (const auto& [column, unit] : kUnits)
+    if (column == name) return {name, leaf.value, std::string(unit)};
+  return {name, leaf.value, ""};
+}
+
 std::string as_csv(const Json& document) {
   std::string text;
   if (const Json* rows = main_table(document)) {
@@ -202,7 +218,7 @@ std::string as_csv(const Json& document) {
     return text;
   }
   text = csv_line({"key", "value", "unit"});
-  for (const Leaf& leaf : leaves(document)) text += csv_line({leaf.path, leaf.value, unit_of(leaf.path)});
+  for (const Leaf& leaf : leaves(document)) text += csv_line(csv_leaf(leaf));
   return text;
 }
 

@@ -32,6 +32,7 @@ std::string studies_part(const nlohmann::ordered_json& document, const Style& st
 std::string comparison_part(const nlohmann::ordered_json& document, const Style& style);
 std::string phases_part(const nlohmann::ordered_json& document, const Style& style);
 std::string sensitivity_part(const nlohmann::ordered_json& document, const Style& style);
+std::string published_part(const nlohmann::ordered_json& document, const Style& style);
 std::string cost_part(const nlohmann::ordered_json& document, const Style& style);
 std::string trace_part(const nlohmann::ordered_json& document, const Style& style);
 std::string provenance_part(const nlohmann::ordered_json& document, const Style& style);

@@ -20,6 +20,14 @@ std::string before_after(const Json& row, const char* key, std::string (*text)(d
   return told(before) + " to " + told(after);
 }
 
+// "same_run": the user's to change at once.
+std::string needs(const std::string& asks_for) {
+  if (asks_for == "same_run") return "nothing";
+  return asks_for == "recipe"     ? "another recipe"
+         : asks_for == "contract" ? "another contract"
+                                  : "other machines";
+}
+
 std::string plain(double value) { return number(value); }
 
 std::string applied(const Json& set) {
@@ -44,22 +52,60 @@ std::string base_line(const Json& document, const Style& style) {
 std::string table_part(const Json& rows) {
   Columns table;
   for (const char* name : {"severity", "lever", "today", "proposed"}) table.column(name, Align::left);
-  for (const char* name : {"days saved", "USD saved", "t CO2e saved", "MFU", "asks for"})
+  for (const char* name : {"days saved", "USD saved", "t CO2e saved", "step", "needs"})
     table.column(name, Align::right);
   for (const Json& row : rows)
-    table.row({text_of(row, "severity"), text_of(row, "lever"), text_of(row, "today"),
-               text_of(row, "proposed"), number(number_of(row, "days_saved")),
+    table.row({text_of(row, "severity"), text_of(row, "lever") + (row.contains("beyond_others") ? " *" : ""),
+               text_of(row, "today"), text_of(row, "proposed"), number(number_of(row, "days_saved")),
                number(number_of(row, "usd_saved")), number(number_of(row, "co2e_t_saved")),
-               before_after(row, "mfu", percent), words_of(text_of(row, "asks_for"))});
+               before_after(row, "step_s", time_text), needs(text_of(row, "asks_for"))});
   return table.text(2);
+}
+
+// Of recomputation: what each granularity takes and keeps.
+std::string tried_lines(const Json& tried) {
+  Columns table;
+  table.column("recompute", Align::left);
+  for (const char* name : {"step", "peak GiB", "a layer keeps", "a layer again"})
+    table.column(name, Align::right);
+  for (const Json& one : tried)
+    table.row(
+        {text_of(one, "proposed"), time_text(number_of(one, "step_s")),
+         fixed(number_of(one, "peak_gib"), 1) + (part_of(one, "fits") == Json(false) ? " too much" : ""),
+         bytes_text(number_of(one, "layer_bytes")), time_text(number_of(one, "layer_again_s"))});
+  return table.text(5);
 }
 
 std::string details(const Json& rows) {
   std::string out;
-  for (const Json& row : rows)
-    out += fmt::format("  {}: {}: {}\n     {}\n", text_of(row, "where"), text_of(row, "lever"),
-                       wrapped(text_of(row, "finding"), 5), applied(part_of(row, "set")));
-  return out;
+  bool removes = false;
+  for (const Json& row : rows) {
+    out += fmt::format("  {}: {}: {}\n", text_of(row, "where"), text_of(row, "lever"),
+                       wrapped(text_of(row, "finding"), 5));
+    if (row.contains("beyond_others"))
+      out += fmt::format("     * helps only with the others of its --set; beyond them {} USD and {} days\n",
+                         number(number_of(row, "beyond_others.usd_saved")),
+                         number(number_of(row, "beyond_others.days_saved")));
+    out += "     " + applied(part_of(row, "set")) + "\n";
+    if (const Json& tried = part_of(row, "tried"); tried.is_array() && tried.front().contains("layer_bytes"))
+      out += tried_lines(tried);
+    for (const Json& one : part_of(row, "set")) removes = removes || one.get<std::string>().ends_with("=");
+  }
+  return removes ? out + "  KEY= takes the key out of the file, so that it has its default\n" : out;
+}
+
+// What the combination would lose without each of its levers.
+std::string worth_part(const Json& all) {
+  const Json& worth = part_of(all, "worth");
+  if (!worth.is_array() || worth.empty()) return {};
+  Columns table;
+  table.column("without", Align::left);
+  for (const char* name : {"days more", "USD more", "t CO2e more"}) table.column(name, Align::right);
+  for (const Json& one : worth)
+    table.row({text_of(one, "lever") + (part_of(one, "fits_without") == Json(false) ? " (does not fit)" : ""),
+               number(number_of(one, "days_saved")), number(number_of(one, "usd_saved")),
+               number(number_of(one, "co2e_t_saved"))});
+  return table.text(2);
 }
 
 }  // namespace
@@ -77,7 +123,8 @@ std::string advice_screen(const Json& document, const Style& style) {
     out += fmt::format("{}   {} days   {} USD   {} t CO2e   MFU {}\n    {}\n", heading("TOGETHER", style),
                        before_after(all, "days", plain), before_after(all, "total_usd", plain),
                        before_after(all, "co2e_t", plain), before_after(all, "mfu", percent),
-                       applied(part_of(all, "set")));
+                       applied(part_of(all, "set"))) +
+           worth_part(all);
   return out + provenance_part(document, style);
 }
 

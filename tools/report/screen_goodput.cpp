@@ -70,13 +70,15 @@ std::string band_lines(const Json& band) {
 std::string time_study(const Json& points, const Style& style) {
   if (!points.is_array() || points.empty()) return {};
   Columns table;
-  for (const char* name : {"day", "goodput", "done p5", "p50", "p95"}) table.column(name, Align::right);
+  for (const char* name : {"day", "goodput", "GPUs computing", "done p5", "p50", "p95"})
+    table.column(name, Align::right);
   table.column("done (median)", Align::left);
   for (std::size_t i = 3; i < points.size(); i += 4) {
     const Json& p = points[i];
     table.row({fixed(number_of(p, "day"), 1), percent(number_of(p, "goodput")),
-               percent(number_of(p, "done_p5")), percent(number_of(p, "done_p50")),
-               percent(number_of(p, "done_p95")), bar(number_of(p, "done_p50"), kBar, style)});
+               percent(number_of(p, "gpu_states.computing")), percent(number_of(p, "done_p5")),
+               percent(number_of(p, "done_p50")), percent(number_of(p, "done_p95")),
+               bar(number_of(p, "done_p50"), kBar, style)});
   }
   return heading("OVER TIME", style) + "\n" + table.text(2);
 }

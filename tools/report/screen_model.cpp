@@ -43,7 +43,10 @@ std::string parameters_part(const Json& d, const Style& style) {
   for (const auto& [name, value] : part_of(d, "parameters_by_component").items())
     if (value.get<double>() > 0)
       table.row({words_of(name), fixed(value.get<double>(), 0), percent(value.get<double>() / total)});
-  return out + table.text(2);
+  return out + table.text(2) +
+         fmt::format("  the rule of a GELU block, 4 h^2 + 2 h f a layer, tells {}: {} of it\n",
+                     count_text(number_of(d, "layer_rule.parameters")),
+                     percent(number_of(d, "layer_rule.of_the_exact")));
 }
 
 std::string flops_part(const Json& d, const Style& style) {
@@ -80,9 +83,17 @@ std::string states_part(const Json& d, const Style& style) {
       number(number_of(m, "state_bytes_per_parameter")), fixed(number_of(m, "all_16_bit_gb"), 1));
   Columns table = right_columns("recompute", {"activations of one sequence", "a token"});
   for (const Json& row : part_of(m, "activations_of_one_sequence"))
-    table.row({text_of(row, "recompute"), fixed(number_of(row, "layers_gb"), 2) + " GB",
+    table.row({words_of(text_of(row, "recompute")) +
+                   (row.contains("segments")
+                        ? fmt::format(" of layers: {} segments, a rule of thumb", number(number_of(row, "segments")))
+                        : std::string()),
+               fixed(number_of(row, "layers_gb"), 2) + " GB",
                bytes_text(number_of(row, "layers_bytes_per_token"))});
   return out + table.text(2) +
+         fmt::format("  by rule: weights {} GB and gradients {} GB in 16 bits, two moments {} GB in 32\n",
+                     fixed(number_of(m, "by_rule_gb.weights_16_bit"), 1),
+                     fixed(number_of(m, "by_rule_gb.gradients_16_bit"), 1),
+                     fixed(number_of(m, "by_rule_gb.moments_32_bit"), 1)) +
          fmt::format("  KV cache {} B a token\n", fixed(number_of(d, "kv_cache_bytes_per_token"), 0));
 }
 
@@ -175,7 +186,10 @@ std::string price_part(const Json& d, const Style& style) {
                number(number_of(c, std::string(key) + ".wall_days")),
                fixed(number_of(c, std::string(key) + ".usd"), 2)});
   return out + table.text(2) +
-         fmt::format("  training takes {} FLOPs\n", number(number_of(c, "training_flops")));
+         fmt::format("  training takes {} FLOPs; {} MWh and {} t CO2e at {} W a GPU, PUE {}, {} kg/kWh\n",
+                     number(number_of(c, "training_flops")), number(number_of(c, "energy.energy_mwh")),
+                     number(number_of(c, "energy.co2e_t")), number(number_of(c, "energy.watts_per_gpu")),
+                     number(number_of(c, "energy.pue")), number(number_of(c, "energy.kg_per_kwh")));
 }
 
 std::string grade_part(const Json& d, const Style& style) {

@@ -227,6 +227,16 @@ std::string cost_part(const Json& document, const Style& style) {
   const double usd = number_of(cost, "usd"), total = number_of(cost, "total_usd");
   if (std::isfinite(usd) && total > 1.00005 * usd)
     out += fmt::format("  with spares, storage and egress {} USD\n", number(total));
+  if (const Json& states = part_of(cost, "gpu_states"); states.is_object()) {
+    out += "  of all time the GPUs are";
+    const char* separator = " ";
+    for (const auto& [state, share] : states.items()) {
+      if (!(share.get<double>() >= 0.0005)) continue;
+      out += fmt::format("{}{} {}", separator, words_of(state), percent(share.get<double>()));
+      separator = ", ";
+    }
+    out += "\n";
+  }
   const Json& spot = part_of(cost, "spot");
   if (spot.is_object())
     out += fmt::format(
@@ -247,6 +257,22 @@ std::string cost_part(const Json& document, const Style& style) {
   if (std::isfinite(low) && std::isfinite(high))
     out += fmt::format("  {} interval {} USD   from the step's\n", level_of(prediction),
                        range_text(number(low), number(high)));
+  return out;
+}
+
+std::string published_part(const Json& document, const Style& style) {
+  const Json& published = part_of(document, "published");
+  if (!published.is_object()) return {};
+  Columns table;
+  table.column("", Align::left);
+  for (const char* name : {"published", "simulated", "ratio"}) table.column(name, Align::right);
+  for (const Json& row : part_of(published, "figures"))
+    table.row({words_of(text_of(row, "figure")), number(number_of(row, "published")),
+               number(number_of(row, "simulated")), fixed(number_of(row, "ratio"), 2)});
+  std::string out =
+      fmt::format("{}   {}\n", heading("PUBLISHED", style), text_of(published, "source")) + table.text(2);
+  for (const Json& sentence : part_of(published, "differs"))
+    out += "  - " + wrapped(plain_text(sentence), 4) + "\n";
   return out;
 }
 

@@ -103,6 +103,25 @@ std::string prediction_lines(const Json& prediction, const Style& style) {
   return out;
 }
 
+// One character for each slice of the step: how much of it the GPUs are busy.
+std::string activity_lines(const Json& activity, const Style& style) {
+  const Json& slices = part_of(activity, "slices");
+  if (!slices.is_array() || slices.empty()) return {};
+  constexpr std::array kLevels = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  std::string line;
+  for (const Json& slice : slices) {
+    const double busy = number_of(slice, "busy");
+    line += style.unicode ? std::string(kLevels[static_cast<std::size_t>(std::lround(busy * 8))])
+                          : fmt::format("{}", std::min(9L, std::lround(busy * 10)));
+  }
+  std::string out = fmt::format("  GPUs busy over the step {}{}{} {}", style.unicode ? "▕" : "|", line,
+                                style.unicode ? "▏" : "|", percent(number_of(activity, "busy")));
+  for (const char* key : {"communication", "bubble", "loading", "other"})
+    if (const double share = number_of(activity, key); share >= 0.0005)
+      out += fmt::format(", {} {}", key, percent(share));
+  return out + "\n";
+}
+
 }  // namespace
 
 std::string step_part(const Json& document, const Style& style) {
@@ -145,6 +164,7 @@ std::string step_part(const Json& document, const Style& style) {
   const double over_ideal = number_of(step, "bubble_over_ideal");
   if (std::isfinite(bubble) || std::isfinite(over_ideal))
     out += fmt::format("  bubble {} of the step; {} over the ideal\n", percent(bubble), percent(over_ideal));
+  out += activity_lines(part_of(step, "gpu_activity"), style);
   return out;
 }
 

@@ -78,3 +78,20 @@ function memory_over_time(timeline, capacity) {
     x_label: 'time in the step, s', y_label: 'GiB', from_zero: true, y_format: gib, x_format: seconds, y_tick: short, x_tick: seconds,
     rules: known(capacity) ? [{y: capacity, name: `capacity ${gib(capacity)}`}] : []});
 }
+
+// What the GPUs do: over the step in slices, over the run by day.
+const ACTIVITY = {busy: OKABE.blue, communication: OKABE.red, bubble: OKABE.grey, loading: OKABE.yellow, other: OKABE.pink};
+const STATES = {computing: OKABE.blue, communicating: OKABE.red, waiting: OKABE.grey, saving: OKABE.orange, stopped: OKABE.pink};
+
+function utilization(activity, points) {
+  const slices = (activity && activity.slices) || [];
+  const days = points.filter((p) => p.gpu_states);
+  if (slices.length === 0 && days.length < 2) return;
+  const section = card('utilization', 'GPU utilization over time', `Busy: a kernel runs on the GPU, the collectives inside a pass too${activity ? `; ${percent(activity.busy)} of the step, the mean of all stages` : ''}. MFU tells what the kernels achieve.`);
+  const drawn = (label, x_label, table_of, rows, x, of, x_format) => lines(section, label,
+    Object.keys(table_of).filter((k) => rows.some((r) => of(r)[k] > 0.0005)).map((k) => ({name: k, color: table_of[k], step: true,
+      points: rows.map((r) => [x(r), of(r)[k], `${k}: ${percent(of(r)[k])}`])})),
+    {x_label, y_label: 'share of the GPUs', y_tick: percent, y_format: percent, from_zero: true, x_format, x_tick: x_format});
+  if (slices.length > 0) drawn('Over the step', 'time in the step, s', ACTIVITY, slices, (s) => s.end_s - slices[0].end_s, (s) => s, seconds);
+  if (days.length > 1) drawn('Over the run', 'day', STATES, days, (p) => p.day - days[0].day, (p) => p.gpu_states, digits);
+}

@@ -385,6 +385,7 @@ function page() {
   if (result.timeline) gantt(result.timeline);
   [breakdown, memory].forEach((draw) => draw());
   if (result.timeline) memory_over_time(result.timeline, at(step, 'memory.capacity_gib'));
+  utilization(step.gpu_activity, studies.over_time || []);
   [communication, critical_path, by_batch, scaling, ledger, fan, checkpoints, spares, failures, money, comparison, heatmap, pareto, tornado, advice, sweep, grounds].forEach((draw) => draw());
   let width = window.innerWidth;
   window.addEventListener('resize', () => {
