@@ -1,0 +1,1 @@
+--num-layers "32

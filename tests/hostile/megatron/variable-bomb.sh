@@ -1,0 +1,22 @@
+A=xxxxxxxxxx
+B=$A$A$A$A$A$A$A$A$A$A
+C=$B$B$B$B$B$B$B$B$B$B
+D=$C$C$C$C$C$C$C$C$C$C
+E=$D$D$D$D$D$D$D$D$D$D
+F=$E$E$E$E$E$E$E$E$E$E
+G=$F$F$F$F$F$F$F$F$F$F
+H=$G$G$G$G$G$G$G$G$G$G
+I=$H$H$H$H$H$H$H$H$H$H
+J=$I$I$I$I$I$I$I$I$I$I
+K=$J$J$J$J$J$J$J$J$J$J
+L=$K$K$K$K$K$K$K$K$K$K
+M=$L$L$L$L$L$L$L$L$L$L
+N=$M$M$M$M$M$M$M$M$M$M
+O=$N$N$N$N$N$N$N$N$N$N
+P=$O$O$O$O$O$O$O$O$O$O
+Q=$P$P$P$P$P$P$P$P$P$P
+R=$Q$Q$Q$Q$Q$Q$Q$Q$Q$Q
+S=$R$R$R$R$R$R$R$R$R$R
+T=$S$S$S$S$S$S$S$S$S$S
+U=$T$T$T$T$T$T$T$T$T$T
+x --num-layers $U --num-layers 32 --hidden-size 4096 --num-attention-heads 32 --seq-length 4096 --max-position-embeddings 4096 --vocab-size 32000 --micro-batch-size 1 --global-batch-size 64 --world-size 8 
