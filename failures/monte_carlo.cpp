@@ -5,7 +5,8 @@
 #include <cmath>
 #include <exception>
 #include <limits>
-#include <thread>
+
+#include "sim/threads.hpp"
 
 namespace runcast {
 
@@ -32,10 +33,9 @@ void on_threads(const MonteCarloOptions& options, std::int64_t begin, std::int64
       if (options.progress) options.progress->fetch_add(1);
     }
   };
-  std::vector<std::thread> helpers;
-  for (int i = 1; i < options.threads; ++i) helpers.emplace_back(work);
+  auto helpers = helping_threads(options.threads - 1, [&](int) { work(); });
   work();
-  for (std::thread& helper : helpers) helper.join();
+  helpers.clear();
   for (const std::exception_ptr& error : errors)
     if (error) std::rethrow_exception(error);
 }
@@ -110,6 +110,7 @@ void Fold::add(const RunResult& r) {
 }
 
 bool Fold::precise_enough(double limit) const {
+  if (!input_.window && unfinished_ == trials()) return true;  // no trial more will tell days
   const Summary watched = input_.window ? summarize(figures_.goodput) : summarize_known(figures_.days);
   return watched.ci95_high - watched.mean <= limit * watched.mean;
 }

@@ -447,7 +447,7 @@ std::vector<std::string> problems(const RunInput& input) {
   if (quiet > kMostQuietEvents)
     sentences.push_back(
         fmt::format("failures of action planned, slow and corrupt strike {:.3g} times in the run; "
-                    "lower their rates to 1,000,000 times in all",
+                    "lower their rates to 100,000 times in all",
                     quiet));
   return sentences;
 }

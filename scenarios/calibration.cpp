@@ -5,10 +5,10 @@
 #include <atomic>
 #include <cmath>
 #include <map>
-#include <thread>
 
 #include "scenarios/experiment.hpp"
 #include "sim/error.hpp"
+#include "sim/threads.hpp"
 
 namespace runcast {
 
@@ -32,8 +32,7 @@ void for_each_index(std::size_t n, int threads, Work work) {
         if (!failed.exchange(true)) error = std::current_exception();
       }
   };
-  std::vector<std::jthread> helpers;
-  for (int t = 1; t < threads; ++t) helpers.emplace_back(run);
+  auto helpers = helping_threads(threads - 1, [&](int) { run(); });
   run();
   helpers.clear();
   if (error) std::rethrow_exception(error);

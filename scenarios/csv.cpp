@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "sim/error.hpp"
+#include "sim/source_text.hpp"
 
 namespace runcast {
 
@@ -154,11 +153,18 @@ CsvTable parse_csv(std::string_view text, std::string name) {
 }
 
 std::string read_text(const std::string& path, std::string_view where) {
-  if (std::filesystem::is_directory(path))
+  constexpr std::size_t most = detail::kLargestTable;
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none))
     throw ConfigError(fmt::format("{}: {} is a directory", where, path));
-  std::ifstream in(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in) throw ConfigError(fmt::format("{}: cannot read {}", where, path));
+  std::string text;
+  try {
+    text = detail::file_text(path, most);
+  } catch (const ConfigError&) {
+    throw ConfigError(fmt::format("{}: cannot read {}", where, path));
+  }
+  if (text.size() > most)
+    throw ConfigError(fmt::format("{}: {} is larger than {} MiB", where, path, most >> 20));
   return text;
 }
 

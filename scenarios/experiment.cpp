@@ -8,6 +8,7 @@
 
 #include "parallelism/kind_traffic.hpp"
 #include "scenarios/gpu_activity.hpp"
+#include "scenarios/limits.hpp"
 #include "scenarios/prediction.hpp"
 #include "scenarios/provenance.hpp"
 #include "scenarios/run_experiment.hpp"
@@ -274,6 +275,8 @@ nlohmann::ordered_json step_document(Document document, const Library& library,
   const Scenario s = read_scenario(document, library);
   StepExperiment e{{}, memory_of(s), std::nullopt};
   const bool all_ranks = options.unfolded || !s.faults.empty();
+  if (const std::string why = too_many_clocks(s, read_limits(document.root())); all_ranks && !why.empty())
+    throw ConfigError(why);
   if (all_ranks) e.unfolded = unfolded_step_of(s, options.seed, true);
   e.step = all_ranks ? e.unfolded->step : step_of(s, options.seed, true);
   Json json = open_document(document);

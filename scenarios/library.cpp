@@ -5,18 +5,20 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <system_error>
 #include <tuple>
 
 #include "sim/config.hpp"
 #include "sim/error.hpp"
+#include "sim/source_text.hpp"
 
 namespace runcast {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kMostFiles = 10'000;  // of a folder laid over the library
 
 std::string trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r#");
@@ -44,11 +46,11 @@ LibraryEntry entry_at(std::string_view relative) {
 }
 
 std::string file_text(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in || !text) throw ConfigError(fmt::format("--library: cannot read {}", path.string()));
-  return std::move(text).str();
+  try {
+    return detail::table_text(path.string());
+  } catch (const ConfigError& error) {
+    throw ConfigError(fmt::format("--library: {}", error.what()));
+  }
 }
 
 // "660 rows: id, source_key, citation, url, ..."
@@ -106,11 +108,16 @@ void Library::put(LibraryEntry entry) {
 
 void Library::overlay(const std::string& directory) {
   std::error_code error;
-  std::size_t added = 0;
+  std::size_t added = 0, seen = 0;
   for (auto at = fs::recursive_directory_iterator(directory, error);
        !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
     const fs::path& path = at->path();
-    if (!at->is_regular_file() || (path.extension() != ".yaml" && path.extension() != ".csv")) continue;
+    if (++seen > kMostFiles)
+      throw ConfigError(fmt::format("--library: {} holds more than {} files; is it the right folder?",
+                                    directory, kMostFiles));
+    std::error_code unknown;  // what cannot be asked is no file of ours
+    if (!at->is_regular_file(unknown) || (path.extension() != ".yaml" && path.extension() != ".csv"))
+      continue;
     LibraryEntry entry = entry_at(path.lexically_relative(directory).generic_string());
     entry.path = path.generic_string();
     entry.text = file_text(path);

@@ -8,6 +8,7 @@
 
 #include "parallelism/kind_traffic.hpp"
 #include "parallelism/stage_cost.hpp"
+#include "scenarios/limits.hpp"
 #include "topology/bisection.hpp"
 #include "topology/collective_flows.hpp"
 #include "topology/network.hpp"
@@ -214,6 +215,8 @@ Json bisection_json(const Fabric& fabric) {
 nlohmann::ordered_json network_document(Document document, const Library& library,
                                         const ExperimentOptions& options, const NetworkQuestion& question) {
   const Scenario s = read_scenario(document, library);
+  if (const std::string why = too_large_fabric(s, read_limits(document.root())); !why.empty())
+    throw ConfigError(why);
   Fabric fabric(s.node, s.nodes, s.fabric);
   if (names_links(s.faults)) degrade_links(s.faults, fabric);
   const StepResult step = step_of(s, options.seed, false);

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
+#include <sstream>
 
 #include "failures/limits.hpp"
-
 #include "parallelism/scaling_law.hpp"
 #include "scenarios/collective_curves.hpp"
+#include "scenarios/limits.hpp"
+#include "sim/quantity.hpp"
+#include "sim/source_text.hpp"
 
 namespace runcast {
 
@@ -65,11 +67,14 @@ NodeSpec read_node_entry(Section section, const Library& library) {
 std::vector<std::int32_t> read_placement(Section& s, int gpus) {
   const std::string path = s.text("file");
   if (path.empty()) return {};
-  std::ifstream in(path);
-  if (!in) {
-    s.fail("file", fmt::format("cannot read {}", path));
+  std::string text;
+  try {
+    text = detail::table_text(path);
+  } catch (const ConfigError& error) {
+    s.fail("file", error.what());
     return {};
   }
+  std::istringstream in(text);
   std::vector<std::int32_t> list;
   std::vector<bool> taken(static_cast<std::size_t>(std::max(0, gpus)), false);
   for (std::string word; in >> word;) {
@@ -77,8 +82,8 @@ std::vector<std::int32_t> read_placement(Section& s, int gpus) {
     const auto end = std::from_chars(word.data(), word.data() + word.size(), gpu);
     const bool number = end.ec == std::errc() && end.ptr == word.data() + word.size();
     if (!number || gpu < 0 || gpu >= gpus) {
-      s.fail("file",
-             fmt::format("{}: rank {} is on '{}'; GPUs are 0 to {}", path, list.size(), word, gpus - 1));
+      s.fail("file", fmt::format("{}: rank {} is on '{}'; GPUs are 0 to {}", path, list.size(),
+                                 detail::shown(word), gpus - 1));
       return {};
     }
     if (taken[static_cast<std::size_t>(gpu)]) {
@@ -192,7 +197,7 @@ std::vector<PhaseSpec> read_phases(Section training, const Scenario& s) {
 }
 
 // What divides the main stretch must divide each phase; its schedule must be able to run.
-void check_phases(Section training, const Scenario& s) {
+void check_phases(Section training, const Scenario& s, const Limits& limits) {
   for (const PhaseSpec& p : s.phases) {
     const Layout& layout = p.layout ? *p.layout : s.layout;
     const std::int64_t chunks = static_cast<std::int64_t>(2) * layout.context;
@@ -206,9 +211,10 @@ void check_phases(Section training, const Scenario& s) {
                                 p.sequence_length, shards));
     if (!training.ok()) return;
     const Scenario phase = s.at_phase(p);
-    if (phase.microbatches > 100'000)
-      training.fail("phases", fmt::format("{} micro-batches a step of a phase; at most 100000 are simulated",
-                                          phase.microbatches));
+    if (phase.microbatches > limits.microbatches)
+      training.fail("phases",
+                    fmt::format("{} micro-batches a step of a phase, more than limits.microbatches {}",
+                                phase.microbatches, limits.microbatches));
     else if (const std::string why =
                  phase.schedule.row->refuse(phase.schedule.request(phase.layout, phase.microbatches));
              !why.empty())
@@ -259,7 +265,12 @@ void resolve_stop(Section training, Scenario& s) {
                                       s.stopped_tokens, phases));
 }
 
-void check_across(Section training, const Scenario& s) {
+void check_across(Section root, Section training, const Scenario& s, const Limits& limits) {
+  Section cluster = root.section("cluster");
+  if (const std::string why = too_large_fabric(s, limits); s.network == Fidelity::flow && !why.empty())
+    cluster.fail("network", why);
+  if (const std::string why = too_many_clocks(s, limits); !s.faults.empty() && !why.empty())
+    cluster.fail("faults", why);
   const FlopRate peak = peak_rate(s.node.gpu, *s.training.precision);
   if (peak.value <= 0)
     training.fail("precision",
@@ -411,6 +422,7 @@ Scenario read_scenario(Document& document, const Library& library) {
   Scenario s;
   Section root = document.root();
   s.name = root.text("name", "unnamed");
+  const Limits limits = read_limits(root);
   s.model = read_entry(root, "model", "models", "model", library, "",
                        [](Section section, std::string_view name) { return read_model(section, name); });
   read_cluster(root.section("cluster"), library, s);
@@ -423,6 +435,11 @@ Scenario read_scenario(Document& document, const Library& library) {
   const bool known = document.ok();  // otherwise the layout's rules would speak about nonsense
   s.layout = read_layout(layout, known ? s.model : Model{}, s.gpus(), s.training.sequence_length);
   if (document.ok()) s.microbatches = microbatches(training, s.training, s.layout);
+  if (document.ok() && s.microbatches > limits.microbatches)
+    training.fail("global_batch",
+                  fmt::format("{0} micro-batches a step, more than limits.microbatches {1}; --set "
+                              "limits.microbatches={0} simulates them",
+                              s.microbatches, limits.microbatches));
   s.schedule = read_schedule(root.section_or_empty("schedule"), s.model, s.layout, s.microbatches, s.training,
                              s.software);
   s.stop = read_stop(training);
@@ -442,9 +459,9 @@ Scenario read_scenario(Document& document, const Library& library) {
     root.fail("cluster", fmt::format("the placement file places {} ranks, but the job has {}",
                                      s.gpu_of.size(), s.layout.world()));
   s.places = {place(training.location("tokens")), place(root.location("checkpoint"))};
-  if (document.ok()) check_phases(training, s);
+  if (document.ok()) check_phases(training, s, limits);
   if (document.ok()) resolve_stop(training, s);
-  if (document.ok()) check_across(training, s);
+  if (document.ok()) check_across(root, training, s, limits);
   document.finish();
   list_assumptions(s, s.assumptions);
   return s;

@@ -7,9 +7,9 @@
 #include <chrono>
 #include <exception>
 #include <limits>
-#include <thread>
 
 #include "scenarios/search_cell.hpp"
+#include "sim/threads.hpp"
 
 namespace runcast {
 
@@ -36,8 +36,7 @@ void share(int threads, std::size_t tasks, Work work) {
       next = tasks;
     }
   };
-  std::vector<std::jthread> others;
-  for (std::size_t t = 1; t < static_cast<std::size_t>(threads); ++t) others.emplace_back(loop, t);
+  auto others = helping_threads(threads - 1, [&](int t) { loop(static_cast<std::size_t>(t)); });
   loop(0);
   others.clear();
   for (const std::exception_ptr& failure : failures)
@@ -104,6 +103,7 @@ class Search {
     return outcome_.best.size() < settings_.top || candidate.score <= outcome_.best.back().score;
   }
 
+  // Fewer than were asked for when it is to stop: a large layout takes seconds.
   std::vector<SimulatedLayout> simulate(std::vector<Candidate> chunk) {
     // Layouts of a cell share their parts: they are one task.
     std::ranges::sort(chunk, [](const Candidate& a, const Candidate& b) { return a.choice < b.choice; });
@@ -112,8 +112,11 @@ class Search {
       if (i == 0 || chunk[i].choice.cell != chunk[i - 1].choice.cell) begins.push_back(i);
     begins.push_back(chunk.size());
     std::vector<SimulatedLayout> results(chunk.size());
+    std::vector<char> done(chunk.size(), 0);
+    std::atomic<bool> stop{false};
     share(settings_.threads, begins.size() - 1, [&](std::size_t thread, std::size_t task) {
-      for (std::size_t i = begins[task]; i < begins[task + 1]; ++i) {
+      for (std::size_t i = begins[task]; i < begins[task + 1] && !stop; ++i) {
+        if (thread == 0 && settings_.stop && settings_.stop()) stop = true;
         const Candidate& c = chunk[i];
         const Duration step = workers_[thread].simulate(c.choice);
         const auto machine =
@@ -121,9 +124,17 @@ class Search {
         results[i] = {to_seconds(step).value * settings_.factor[machine], c.choice, c.peak_gib, step,
                       c.score};
         INVARIANT(results[i].bound <= results[i].score);
+        done[i] = 1;
       }
     });
-    outcome_.simulated += static_cast<std::int64_t>(chunk.size());
+    if (stop) {
+      outcome_.complete = false;
+      std::vector<SimulatedLayout> some;
+      for (std::size_t i = 0; i < results.size(); ++i)
+        if (done[i] != 0) some.push_back(results[i]);
+      results = std::move(some);
+    }
+    outcome_.simulated += static_cast<std::int64_t>(results.size());
     return results;
   }
 

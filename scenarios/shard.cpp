@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -51,6 +52,15 @@ Json parsed(const std::string& line, const std::string& path) {
   if (json.is_discarded() || !json.is_object())
     throw ConfigError(fmt::format("{}: it is no file of results", path));
   return json;
+}
+
+// A number from 0 as a count; nothing when it is missing, or is anything else.
+std::optional<std::int64_t> whole_number(const Json& object, const char* key) {
+  const auto at = object.find(key);
+  if (at == object.end() || !at->is_number_unsigned()) return std::nullopt;
+  const auto value = at->get<std::uint64_t>();
+  if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
+  return static_cast<std::int64_t>(value);
 }
 
 std::string list_text(const std::vector<std::int64_t>& indices) {
@@ -123,8 +133,9 @@ Merged merged(const std::vector<MergeInput>& files) {
     Reader reader{file};
     const auto first = reader.line();
     Json own = parsed(first.value_or(""), file.path);
-    if (!own.contains("study") || !own.contains("points"))
+    if (!own.contains("study") || !whole_number(own, "points"))
       throw ConfigError(fmt::format("{}: its first line is not the header of a file of results", file.path));
+    const auto points = whole_number(own, "points");
     own.erase("shard");
     if (!header) header = own;
     for (const auto& [key, value] : header->items())
@@ -133,8 +144,12 @@ Merged merged(const std::vector<MergeInput>& files) {
                                       own.value(key, Json()).dump(), value.dump(), files.front().path));
     while (const auto line = reader.line()) {
       const Json row = parsed(*line, file.path);
-      if (!row.contains("index")) throw ConfigError(fmt::format("{}: a line has no index", file.path));
-      const auto index = row["index"].get<std::int64_t>();
+      const auto found = whole_number(row, "index");
+      if (!found) throw ConfigError(fmt::format("{}: a line has no index", file.path));
+      const std::int64_t index = *found;
+      if (index >= *points)
+        throw ConfigError(
+            fmt::format("{}: index {} is past the study's {} points", file.path, index, *points));
       if (!rows.emplace(index, *line).second) twice.push_back(index);
     }
   }

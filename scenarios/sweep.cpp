@@ -10,7 +10,8 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
-#include <thread>
+
+#include "sim/threads.hpp"
 
 namespace runcast {
 
@@ -56,7 +57,7 @@ struct Done {
 };
 Done done_in(const std::string& path, const std::string& header) {
   std::error_code missing;
-  if (!fs::exists(path, missing)) return {};
+  if (!fs::is_regular_file(path, missing)) return {};  // a device or a pipe has no rows
   std::ifstream in(path, std::ios::binary);
   const std::string text(std::istreambuf_iterator<char>(in), {});
   Done done;
@@ -71,6 +72,8 @@ Done done_in(const std::string& path, const std::string& header) {
     done.any = true;
     at = end + 1;
   }
+  if (!done.any && !header.starts_with(text))
+    throw ConfigError(fmt::format("{}: it is no file of results; remove it, or give another --results", path));
   done.bytes = at;
   return done;
 }
@@ -88,8 +91,7 @@ std::vector<std::string> rows_of(const Study& study, const std::vector<std::int6
       }
   };
   {
-    std::vector<std::jthread> others;
-    for (int t = 1; t < options.threads; ++t) others.emplace_back(work);
+    const auto others = helping_threads(options.threads - 1, [&](int) { work(); });
     work();
   }
   for (const std::exception_ptr& failure : failures)

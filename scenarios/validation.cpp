@@ -8,11 +8,11 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "parallelism/precision.hpp"
 #include "scenarios/accuracy.hpp"
 #include "sim/error.hpp"
+#include "sim/threads.hpp"
 
 namespace runcast {
 
@@ -422,10 +422,9 @@ std::vector<RowPrediction> predict_rows(std::span<const PublishedRow> rows, cons
       if (options.progress) options.progress(done, static_cast<std::int64_t>(rows.size()));
     }
   };
-  std::vector<std::thread> threads;
-  for (int t = 1; t < options.threads; ++t) threads.emplace_back(work);
+  auto helpers = helping_threads(options.threads - 1, [&](int) { work(); });
   work();
-  for (std::thread& thread : threads) thread.join();
+  helpers.clear();
   if (failure) std::rethrow_exception(failure);
   return predictions;
 }

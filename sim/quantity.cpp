@@ -349,8 +349,11 @@ namespace {
 // 15 digits first: they drop the noise of the division that made the guess.
 template <class Back>
 std::string spell(double guess, double value, Back back) {
-  const double rounded = *to_double(*take_decimal(fmt::format("{:.15g}", guess)), 0);
+  if (!std::isfinite(guess)) return {};
+  // Rounding may leave the range of doubles at its end.
+  const double rounded = to_double(*take_decimal(fmt::format("{:.15g}", guess)), 0).value_or(guess);
   for (const double x : {rounded, guess, std::nextafter(guess, 0.0), std::nextafter(guess, 2 * guess)}) {
+    if (!std::isfinite(x)) continue;
     std::string text = fmt::format("{}", x);
     if (back(*take_decimal(text)) == value) return text;
   }
@@ -394,7 +397,7 @@ std::string write_event_rate(const RatePer& rate) {
   Shortest best;
   const double value = rate.rate.value;
   const auto offer = [&](const Unit& u) {
-    best.offer(spell(value * u.factor, value, [&](const Decimal& d) { return *to_double(d, 0) / u.factor; }),
+    best.offer(spell(value * u.factor, value, [&](const Decimal& d) { return to_double(d, 0).value_or(-1) / u.factor; }),
                u);
   };
   offer(*find_unit(kRateTimes, "day"));

@@ -135,7 +135,7 @@ Source checked_source(std::string text, std::string name) {
   return source;
 }
 
-std::string file_text(const std::string& path) {
+std::string file_text(const std::string& path, std::size_t most) {
   const auto cannot = [&](const std::string& why) -> ConfigError {
     return ConfigError(fmt::format("{}: cannot be read: {}", path, why));
   };
@@ -148,10 +148,22 @@ std::string file_text(const std::string& path) {
     if (errno == EACCES) throw cannot("permission denied");
     throw cannot(errno != 0 ? std::generic_category().message(errno) : "cannot be opened");
   }
-  std::string text(kMaxBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  // In pieces: most files are small.
+  std::string text;
+  for (std::size_t piece = 1 << 16; text.size() <= most && file; piece *= 2) {
+    const std::size_t before = text.size();
+    text.resize(std::min(before + piece, most + 1));
+    file.read(text.data() + before, static_cast<std::streamsize>(text.size() - before));
+    text.resize(before + static_cast<std::size_t>(file.gcount()));
+  }
   if (file.bad()) throw cannot("reading failed");
-  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+std::string table_text(const std::string& path) {
+  std::string text = file_text(path, kLargestTable);
+  if (text.size() > kLargestTable)
+    throw ConfigError(fmt::format("{}: is larger than {} MiB", path, kLargestTable >> 20));
   return text;
 }
 

@@ -51,9 +51,13 @@ class Source {
 // Throws the ConfigError of one problem.
 [[noreturn]] void refuse(const Source& source, Place place, std::string sentence);
 
-// What a file holds, up to one byte past the limit of a text; read once, so that a pipe will do. Throws ConfigError
+// What a file holds, up to one byte past `most`; read once, so that a pipe will do. Throws ConfigError
 // `PATH: cannot be read: no such file`.
-std::string file_text(const std::string& path);
+std::string file_text(const std::string& path, std::size_t most = kMaxBytes);
+
+// The whole of a table or a record of results. Throws as file_text does, and for what is larger.
+inline constexpr std::size_t kLargestTable = 64 << 20;
+std::string table_text(const std::string& path);
 
 // The text with a byte order mark dropped and LF line ends. Throws ConfigError for what may not be parsed.
 Source checked_source(std::string text, std::string name);

@@ -251,7 +251,7 @@ Json parsed(const std::string& text, const std::string& where) {
       if (depth > 32) throw ConfigError(where + ": nested deeper than 32 levels: not a config.json");
       return true;
     });
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {
     const std::string said =
         error.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
     const std::size_t from = said.find("] ");

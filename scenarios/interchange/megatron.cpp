@@ -384,7 +384,8 @@ class Importer {
     layout();
     schedule();
     training();
-    for (const auto& [option, given] : in_.all()) {
+    for (const auto& [key, given] : in_.all()) {
+      const auto& option = key;  // clang 14 cannot capture a binding
       const bool known =
           std::any_of(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.name == option; }) ||
           std::find(read_.begin(), read_.end(), option) != read_.end();

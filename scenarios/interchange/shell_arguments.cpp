@@ -43,7 +43,10 @@ Expansion expansion_at(std::string_view text, std::size_t at) {
   return e;
 }
 
-std::string expanded(std::string_view text, const Variables& variables) {
+// Of all expansions of a script: variables that contain each other many times grow without end.
+constexpr std::size_t kMostExpanded = 4 << 20;
+
+std::string expanded(std::string_view text, const Variables& variables, std::size_t& budget) {
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
     if (text[i] != '$') {
@@ -52,7 +55,12 @@ std::string expanded(std::string_view text, const Variables& variables) {
     }
     const Expansion e = expansion_at(text, i);
     const auto known = variables.find(e.name);
-    out += known != variables.end() ? known->second : e.fallback;
+    const std::string& value = known != variables.end() ? known->second : e.fallback;
+    if (value.size() > budget) budget = 0;  // what is past it stays empty
+    if (budget > 0) {
+      out += value;
+      budget -= value.size();
+    }
     i = e.next;
   }
   return out;
@@ -116,7 +124,7 @@ class Reader {
   void read(std::string_view text, int line, int depth) {
     for (const Token& token : tokens_of(text, line)) {
       if (depth == 0 && assigns(token)) continue;
-      take(expanded(token.text, variables_), token.line, depth);
+      take(expanded(token.text, variables_, budget_), token.line, depth);
     }
   }
 
@@ -126,7 +134,7 @@ class Reader {
     if (equals == std::string::npos || equals == 0 ||
         !std::all_of(token.text.begin(), token.text.begin() + static_cast<long>(equals), is_name))
       return false;
-    const std::string value = expanded(std::string_view(token.text).substr(equals + 1), variables_);
+    const std::string value = expanded(std::string_view(token.text).substr(equals + 1), variables_, budget_);
     variables_[token.text.substr(0, equals)] = value;
     if (value.find("--") != std::string::npos) read(value, token.line, 1);  // ARGS="--num-layers 96 ..."
     return true;
@@ -147,6 +155,7 @@ class Reader {
   }
 
   Variables variables_;
+  std::size_t budget_ = kMostExpanded;
 };
 
 }  // namespace

@@ -9,7 +9,8 @@ namespace runcast::fuzz {
 
 void assertion(std::string_view input) {
   static const nlohmann::ordered_json result = {
-      {"step", {{"mfu", 0.4}, {"name", "x"}, {"fits", true}, {"stages", {{{"gib", 1.5}}, {{"gib", nullptr}}}}}}};
+      {"step",
+       {{"mfu", 0.4}, {"name", "x"}, {"fits", true}, {"stages", {{{"gib", 1.5}}, {{"gib", nullptr}}}}}}};
   answered([&] { (void)Assertion(std::string(input)).judge(result); });
 }
 

@@ -25,8 +25,7 @@ void csv(std::string_view input) {
       (void)read_nccl_tests(text, "log.txt");
     } else if (kind == 'g') {
       // Only what is refused before the fit: a fit takes a second.
-      if (std::ranges::count(text, '\n') < 3 && text.size() < 200)
-        (void)parse_csv(text, "table.csv");
+      if (std::ranges::count(text, '\n') < 3 && text.size() < 200) (void)parse_csv(text, "table.csv");
     } else {
       (void)parse_csv(text, "table.csv");
     }

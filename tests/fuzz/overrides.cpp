@@ -9,8 +9,8 @@ namespace runcast::fuzz {
 
 void overrides(std::string_view input) {
   answered([&] {
-    Document document =
-        Document::parse("name: x\nlist: [1, 2]\nmaps: [{a: 1}, {a: 2}]\nmap: {b: {c: 5 min}}\n", "small.yaml");
+    Document document = Document::parse(
+        "name: x\nlist: [1, 2]\nmaps: [{a: 1}, {a: 2}]\nmap: {b: {c: 5 min}}\n", "small.yaml");
     for (std::string_view rest = input; !rest.empty();) {
       const std::size_t end = std::min(rest.find('\n'), rest.size());
       document.set(rest.substr(0, end));

@@ -68,12 +68,23 @@ class Mutator {
     const std::size_t at = random.below(text.size() + 1);
     const std::size_t length = std::min<std::size_t>(1 + random.below(12), text.size() - at);
     switch (random.below(6)) {
-      case 0: text.insert(at, 1, kPieces[random.below(kPieces.size())]); return;
-      case 1: text.erase(at, length); return;
-      case 2: text.insert(at, text.substr(at, length)); return;
-      case 3: text.replace(at, length, words_[random.below(words_.size())]); return;
-      case 4: if (at < text.size()) text[at] = kPieces[random.below(kPieces.size())]; return;
-      default: break;
+      case 0:
+        text.insert(at, 1, kPieces[random.below(kPieces.size())]);
+        return;
+      case 1:
+        text.erase(at, length);
+        return;
+      case 2:
+        text.insert(at, text.substr(at, length));
+        return;
+      case 3:
+        text.replace(at, length, words_[random.below(words_.size())]);
+        return;
+      case 4:
+        if (at < text.size()) text[at] = kPieces[random.below(kPieces.size())];
+        return;
+      default:
+        break;
     }
     const std::string& other = corpus_[random.below(corpus_.size())];
     const std::size_t from = random.below(other.size() + 1);

@@ -14,7 +14,8 @@ void step(std::string_view input) {
     const auto open = [&] { return Document::parse(std::string(input), "scenario.yaml"); };
     Document document = open();
     const Scenario s = read_scenario(document, library);
-    const bool small = s.layout.world() <= 64 && s.microbatches <= 16 && s.model.layers <= 32 && s.nodes <= 64;
+    const bool small =
+        s.layout.world() <= 64 && s.microbatches <= 16 && s.model.layers <= 32 && s.nodes <= 64;
     if (!small || !s.phases.empty() || !s.faults.empty() || s.network == Fidelity::flow) return;
     const nlohmann::ordered_json result = step_document(open(), library, {});
     // A quantity that overflows is told as null, which is no time of a step.

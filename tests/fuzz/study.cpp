@@ -11,7 +11,8 @@ void study(std::string_view input) {
     const std::string text(input);
     Document document = Document::parse(text, "study.yaml");
     const Study read = read_study(document, text, library);
-    for (const std::int64_t index : {std::int64_t{0}, read.count / 2, read.count - 1}) (void)read.point(index);
+    for (const std::int64_t index : {std::int64_t{0}, read.count / 2, read.count - 1})
+      (void)read.point(index);
   });
 }
 

@@ -1,8 +1,9 @@
 // The built program against files that mean it ill:  hostile_check PROGRAM CORPUS [--all] [--slow FACTOR] [WORD...]
-// Runs each file of the corpus through the commands that take it (without --all: two of them, by turns; words: only
+// Runs each file of the corpus through the commands that take it (without --all: one of them, by turns; words: only
 // command lines that hold one) and asserts for each: the exit status is 0, 1 or 2; a refusal has a sentence on standard
-// error; at most 5 s of processor time and 1 GiB of memory; no file left but whole ones. Files that would be large in a
-// repository are made here. FACTOR: how much slower this build is (sanitizers), whose memory is not judged.
+// error; at most 5 s of processor time and 1 GiB of memory; no file left but whole ones. search, advise and sweep, which
+// are long by nature, are sent SIGINT after 5 s and must end with status 130. Files that would be large in a repository
+// are made here. FACTOR: how much slower this build is (sanitizers), whose memory is not judged.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -43,8 +45,9 @@ const std::array<Folder, 9>& folders() {
       {"scenarios",
        {"run @", "step @", "memory @", "goodput @", "search @ --quiet", "network @", "advise @ --quiet",
         "compare @ one-node", "step @ --unfolded", "step @ --trace t.json", "run @ --report r.html",
-        "export megatron @", "run @ --format json -o out.json", "goodput @ --trials auto", "trace diff @ one-node"}},
-      {"studies", {"sweep @ --results r.jsonl --quiet", "sweep @ --dry-run -o out.json", "export slurm @", "run @"}},
+        "export megatron @", "run @ --format json -o out.json", "trace diff @ one-node"}},
+      {"studies",
+       {"sweep @ --results r.jsonl --quiet", "sweep @ --dry-run -o out.json", "export slurm @", "run @"}},
       {"failures", {"import failures @", "validate --cases @"}},
       {"published", {"validate --cases @", "calibrate --cases @ --folds 0"}},
       {"nccl", {"calibrate --nccl @ --node hgx-h100 --folds 0", "import failures @"}},
@@ -75,12 +78,16 @@ const std::vector<Made>& made_files() {
        }},
       {"one-line.yaml", [](std::ostream& out) { out << "name: " << repeated("x", 1'000'000) << "\n"; }},
       {"long-csv.csv",
-       [](std::ostream& out) { out << "time,node,cause\n" << repeated("1,a,b\n", 1'500'000); }},
-      {"wide.csv", [](std::ostream& out) { out << repeated("c,", 500'000) << "\n" << repeated("1,", 500'000) << "\n"; }},
+       [](std::ostream& out) { out << "time,node,cause\n"
+                                   << repeated("1,a,b\n", 1'500'000); }},
+      {"wide.csv",
+       [](std::ostream& out) { out << repeated("c,", 500'000) << "\n"
+                                   << repeated("1,", 500'000) << "\n"; }},
       {"quotes.csv", [](std::ostream& out) { out << repeated("\"\"", 1'000'000); }},
       {"deep.json", [](std::ostream& out) { out << repeated("[", 1'000'000); }},
       {"deep-maps.json", [](std::ostream& out) { out << repeated("{\"a\":", 300'000); }},
-      {"deep.yaml", [](std::ostream& out) { out << "a:\n  " << repeated("[", 100'000) << repeated("]", 100'000); }},
+      {"deep.yaml",
+       [](std::ostream& out) { out << "a:\n  " << repeated("[", 100'000) << repeated("]", 100'000); }},
       {"stairs.yaml",
        [](std::ostream& out) {
          for (std::size_t i = 0; i < 1'400; ++i) out << std::string(i, ' ') << "a:\n";
@@ -115,12 +122,12 @@ constexpr std::array<std::string_view, 8> kReaders = {"step @",
                                                       "merge @ --results m.jsonl"};
 // Places that are no usual file, handed to the same readers.
 constexpr std::array<std::string_view, 8> kPlaces = {
-    "/dev/null", "/dev/zero", "/tmp", "/nowhere/at/all.yaml", "/proc/self/mem", "/proc/self/fd/0", "", "./dangling.yaml"};
+    "/dev/null",      "/dev/zero",       "/tmp", "/nowhere/at/all.yaml",
+    "/proc/self/mem", "/proc/self/fd/0", "/dev", "./dangling.yaml"};
 
 struct Task {
   std::string name;  // of the file
   Words words;
-  bool in_shell = false;
 };
 
 std::vector<std::string> words_of(const std::string& line) {
@@ -155,16 +162,46 @@ class Check {
     if (child == 0) start(task, here, err);
     int status = 0;
     rusage used{};
-    wait4(child, &status, 0, &used);
-    Ran ran = judged(task, status, used, here, err);
+    const bool asked = long_by_nature(task) && !ended_alone(child, status, used);
+    if (asked)
+      stop(child, status, used);
+    else if (!long_by_nature(task))
+      wait4(child, &status, 0, &used);
+    Ran ran = judged(asked, status, used, here, err);
     fs::remove_all(here);
     fs::remove(err);
     return ran;
   }
 
  private:
+  static bool long_by_nature(const Task& task) {
+    const std::string& command = task.words.front();
+    return command == "search" || command == "advise" || command == "sweep";
+  }
+
+  // Whether it ended within its 5 s, here of the wall's clock.
+  bool ended_alone(pid_t child, int& status, rusage& used) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(kSeconds * slower_);
+    while (std::chrono::steady_clock::now() < end) {
+      if (wait4(child, &status, WNOHANG, &used) == child) return true;
+      usleep(5'000);
+    }
+    return false;
+  }
+
+  // SIGINT, and SIGKILL when that is not heard in twice the time (the machine may be busy).
+  void stop(pid_t child, int& status, rusage& used) const {
+    kill(child, SIGINT);
+    for (int i = 0; i < static_cast<int>(2 * kSeconds * slower_ / 0.005); ++i) {
+      if (wait4(child, &status, WNOHANG, &used) == child) return;
+      usleep(5'000);
+    }
+    kill(child, SIGKILL);
+    wait4(child, &status, 0, &used);
+  }
+
   [[noreturn]] void start(const Task& task, const fs::path& here, const fs::path& err) const {
-    const auto seconds = static_cast<rlim_t>(kSeconds * slower_) + 1;
+    const auto seconds = static_cast<rlim_t>(kSeconds * slower_ * (long_by_nature(task) ? 10 : 1)) + 1;
     const rlimit time{seconds, seconds + 5}, core{0, 0}, file{1UL << 28, 1UL << 28};
     setrlimit(RLIMIT_CPU, &time);
     setrlimit(RLIMIT_CORE, &core);
@@ -186,23 +223,25 @@ class Check {
     _exit(127);
   }
 
-  Ran judged(const Task& task, int status, const rusage& used, const fs::path& here, const fs::path& err) const {
-    const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  Ran judged(bool asked, int status, const rusage& used, const fs::path& here, const fs::path& err) const {
+    const auto seconds = [](const timeval& t) {
+      return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+    };
     Ran ran{"", seconds(used.ru_utime) + seconds(used.ru_stime), used.ru_maxrss};
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     std::ifstream in(err, std::ios::binary);
     const std::string said(std::istreambuf_iterator<char>(in), {});
-    if (code > 2) ran.verdict += " status " + std::to_string(code) + " (" + said.substr(0, 200) + ")";
+    if (code > 2 && !(asked && code == 130))
+      ran.verdict += " status " + std::to_string(code) + " (" + said.substr(0, 200) + ")";
     if (code == 2 && said.empty()) ran.verdict += " refused without a word";
     if (code == 2 && said.size() > 100'000) ran.verdict += " says too much";
-    if (ran.seconds > kSeconds * slower_) ran.verdict += " slow";
+    if (ran.seconds > kSeconds * slower_ && !asked) ran.verdict += " slow";
     if (ran.kib > kMemoryKib && slower_ <= 1) ran.verdict += " eats memory";
     for (const auto& entry : fs::directory_iterator(here)) {
       const std::string name = entry.path().filename().string();
       if (name.find(".tmp-") != std::string::npos) ran.verdict += " left " + name;
       if (code == 2 && name != "dangling.yaml" && name != "r.jsonl") ran.verdict += " wrote " + name;
     }
-    (void)task;
     return ran;
   }
 
@@ -224,8 +263,8 @@ std::vector<Task> tasks_of(const fs::path& corpus, const fs::path& place, bool a
     std::size_t turn = 0;
     for (const fs::path& file : files_of(corpus / folder.name)) {
       const std::size_t n = folder.commands.size();
-      for (std::size_t k = 0; k < (all ? n : std::min<std::size_t>(2, n)); ++k)
-        tasks.push_back(task_of(folder.commands[(turn + k * (n / 2)) % n],
+      for (std::size_t k = 0; k < (all ? n : 1); ++k)
+        tasks.push_back(task_of(folder.commands[(turn + k) % n],
                                 std::string(folder.name) + "/" + file.filename().string(), file.string()));
       ++turn;
     }
@@ -233,7 +272,8 @@ std::vector<Task> tasks_of(const fs::path& corpus, const fs::path& place, bool a
   for (const fs::path& file : files_of(corpus / "commands")) {
     std::ifstream in(file);
     for (std::string line; std::getline(in, line);)
-      if (!line.empty() && line.front() != '#') tasks.push_back({"commands/" + file.filename().string(), words_of(line)});
+      if (!line.empty() && line.front() != '#')
+        tasks.push_back({"commands/" + file.filename().string(), words_of(line)});
   }
   std::size_t turn = 0;
   for (const Made& made : made_files()) {
@@ -241,7 +281,8 @@ std::vector<Task> tasks_of(const fs::path& corpus, const fs::path& place, bool a
     std::ofstream out(path, std::ios::binary);
     made.write(out);
     for (std::size_t k = 0; k < (all ? kReaders.size() : 2); ++k)
-      tasks.push_back(task_of(kReaders[(turn + k) % kReaders.size()], "made/" + std::string(made.name), path.string()));
+      tasks.push_back(
+          task_of(kReaders[(turn + k) % kReaders.size()], "made/" + std::string(made.name), path.string()));
     ++turn;
   }
   for (const std::string_view where : kPlaces)
@@ -259,7 +300,8 @@ std::string line_of(const Task& task) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return std::fputs("usage: hostile_check PROGRAM CORPUS [--all] [--slow FACTOR] [WORD...]\n", stderr), 2;
+  if (argc < 3)
+    return std::fputs("usage: hostile_check PROGRAM CORPUS [--all] [--slow FACTOR] [WORD...]\n", stderr), 2;
   bool all = false;
   double slower = 1;
   Words wanted;
@@ -277,7 +319,8 @@ int main(int argc, char** argv) {
   std::vector<Task> tasks = tasks_of(fs::absolute(argv[2]), place, all);
   if (!wanted.empty())
     std::erase_if(tasks, [&](const Task& task) {
-      return std::ranges::none_of(wanted, [&](const std::string& word) { return line_of(task).find(word) != std::string::npos; });
+      return std::ranges::none_of(
+          wanted, [&](const std::string& word) { return line_of(task).find(word) != std::string::npos; });
     });
   const Check check(fs::absolute(argv[1]).string(), place, slower);
   std::vector<Ran> ran(tasks.size());
@@ -287,15 +330,16 @@ int main(int argc, char** argv) {
   };
   {
     std::vector<std::jthread> others;
-    for (unsigned t = 1; t < std::max(2U, std::thread::hardware_concurrency()); ++t) others.emplace_back(work);
+    for (unsigned t = 1; t < std::max(2U, std::thread::hardware_concurrency()); ++t)
+      others.emplace_back(work);
     work();
   }
   std::size_t wrong = 0, slowest = 0, largest = 0;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     if (!ran[i].verdict.empty()) {
       ++wrong;
-      std::printf("FAILED %s: runcast %s:%s, %.1f s, %ld MiB\n", tasks[i].name.c_str(), line_of(tasks[i]).c_str(),
-                  ran[i].verdict.c_str(), ran[i].seconds, ran[i].kib / 1024);
+      std::printf("FAILED %s: runcast %s:%s, %.1f s, %ld MiB\n", tasks[i].name.c_str(),
+                  line_of(tasks[i]).c_str(), ran[i].verdict.c_str(), ran[i].seconds, ran[i].kib / 1024);
     }
     if (ran[i].seconds > ran[slowest].seconds) slowest = i;
     if (ran[i].kib > ran[largest].kib) largest = i;

@@ -192,6 +192,15 @@ TEST_CASE("every double written with a unit reads back to the same double") {
   }
 }
 
+TEST_CASE("the largest and the smallest doubles are written in units that can hold them") {
+  for (const double value : {1.7976931348623157e308, 2.2250738585072014e-308, 5e-324}) {
+    CAPTURE(value);
+    CHECK(read_quantity(write_quantity(value, kBytesUnits), kBytesUnits).value == value);
+    CHECK(read_quantity(write_quantity(value, kDollarsUnits), kDollarsUnits).value == value);
+    CHECK(read_event_rate(write_event_rate({EventRate(value), ""})).value.rate.value == value);
+  }
+}
+
 TEST_CASE("errors show user text without control characters and cut to 60 bytes, at a character") {
   CHECK(shown("a\x1b[31m\tb") == "a [31m b");
   CHECK(shown(std::string(100, 'x')) == std::string(60, 'x') + "...");

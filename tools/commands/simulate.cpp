@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "sim/error.hpp"
+#include "sim/source_text.hpp"
 #include "tools/commands/trace.hpp"
 #include "tools/report/gantt.hpp"
 #include "tools/report/number.hpp"
@@ -68,14 +68,21 @@ void refuse_suffix(const std::string& argument, const Library& library) {
     throw ConfigError(fmt::format("{}: no such file; the library's is called {}", argument, name));
 }
 
+// Up to one byte past the limit of a text.
+std::string standard_input() {
+  std::string text(detail::kMaxBytes + 1, '\0');
+  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::cin.gcount()));
+  return text;
+}
+
 }  // namespace
 
 ScenarioSource source_of(const std::string& argument, const Invocation& invocation) {
   refuse_suffix(argument, invocation.library);
   ScenarioSource source =
-      argument == "-"
-          ? ScenarioSource{std::string(std::istreambuf_iterator<char>(std::cin), {}), "<stdin>", {}}
-          : scenario_source(argument, invocation.library);
+      argument == "-" ? ScenarioSource{standard_input(), "<stdin>", {}}
+                      : scenario_source(argument, invocation.library);
   source.sets = invocation.arguments.all("set");
   return source;
 }

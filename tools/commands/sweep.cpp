@@ -16,6 +16,8 @@ namespace runcast {
 
 namespace {
 
+constexpr std::int64_t kMostListed = 100'000;
+
 // Every point was refused: a key of the study is misspelt rather than a value illegal.
 bool all_failed(const nlohmann::ordered_json& summary) {
   if (!summary.contains("rows") || summary["rows"].empty()) return false;
@@ -57,6 +59,9 @@ Answer sweep_command(const Invocation& invocation) {
                          StopOnInterrupt::asked);
   } else {
     progress.points = (study.count - shard.index + shard.of - 1) / shard.of;
+    if (progress.points > kMostListed)
+      throw ConfigError(fmt::format("--dry-run lists at most {} points, not {}; a part of them: --shard 1/{}",
+                                    kMostListed, progress.points, study.count / kMostListed + 1));
   }
   nlohmann::ordered_json summary = sweep_document(study, shard, results, progress);
   std::string screen = sweep_screen(summary, invocation.style);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +56,22 @@ extern "C" void on_interrupt(int) {
       fmt::format("cannot write {}: {}", path.empty() ? "standard output" : path, std::strerror(error)));
 }
 
+// What a killed process left beside `path`: temporary files that nobody holds locked.
+void remove_leftovers(const std::string& path) {
+  namespace fs = std::filesystem;
+  const fs::path whole(path);
+  const std::string prefix = whole.filename().string() + ".tmp-";
+  std::error_code error;
+  for (auto at = fs::directory_iterator(whole.has_parent_path() ? whole.parent_path() : ".", error);
+       !error && at != fs::directory_iterator(); at.increment(error)) {
+    if (!at->path().filename().string().starts_with(prefix)) continue;
+    const int left = open(at->path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (left < 0) continue;
+    if (flock(left, LOCK_EX | LOCK_NB) == 0) unlink(at->path().c_str());
+    close(left);
+  }
+}
+
 bool written_in_place(const std::string& path) {
   struct stat status {};
   return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
@@ -65,7 +82,9 @@ bool written_in_place(const std::string& path) {
 void handle_signals() {
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
+  if (std::signal(SIGHUP, on_interrupt) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);  // nohup
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file sizes becomes an error of write() too
 }
 
 StopOnInterrupt::StopOnInterrupt() { stop_can_wait = 1; }
@@ -78,6 +97,7 @@ Output::Output(std::string path) : path_(std::move(path)) {
   if (!written_in_place(path_)) {
     std::error_code error;
     if (std::filesystem::is_symlink(path_, error)) path_ = std::filesystem::weakly_canonical(path_).string();
+    remove_leftovers(path_);
     temporary_ = fmt::format("{}.tmp-{}", path_, getpid());
     target = temporary_;
   }
@@ -86,6 +106,7 @@ Output::Output(std::string path) : path_(std::move(path)) {
     temporary_.clear();
     refuse(path_, errno);
   }
+  if (!temporary_.empty()) (void)flock(descriptor_, LOCK_EX | LOCK_NB);  // ours while we live
   remembered_ = remember(temporary_);
 }
 

@@ -1,6 +1,7 @@
 // Where the result goes: standard output, or a file that appears whole or not at all (written beside its
 // place under a temporary name, then renamed). The file is opened before the work, so that a bad path is told
-// at once.
+// at once. Ctrl-C removes the temporary file; one that a killed process left (FILE.tmp-PID) goes when FILE is
+// written again.
 #pragma once
 
 #include <string>

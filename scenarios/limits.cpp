@@ -1,0 +1,38 @@
+// Sizes by products in double: they cannot overflow.
+#include "scenarios/limits.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace runcast {
+
+Limits read_limits(Section root) {
+  Limits limits;
+  if (!root.has("limits")) return limits;
+  Section s = root.section("limits");
+  limits.microbatches = s.count("microbatches", limits.microbatches);
+  limits.unfolded_slots = s.count("unfolded_slots", limits.unfolded_slots);
+  limits.fabric_gpus = s.count("fabric_gpus", limits.fabric_gpus);
+  return limits;
+}
+
+std::string too_many_clocks(const Scenario& s, const Limits& limits) {
+  const int chunks = std::max(1, s.schedule.virtual_stages);
+  const double slots = static_cast<double>(s.layout.world()) * static_cast<double>(s.microbatches) * chunks;
+  if (slots <= static_cast<double>(limits.unfolded_slots)) return "";
+  return fmt::format(
+      "{} ranks x {} micro-batches x {} virtual stages, each on its own clock, are more than "
+      "limits.unfolded_slots {}; "
+      "--set limits.unfolded_slots={:.0f} simulates them",
+      s.layout.world(), s.microbatches, chunks, limits.unfolded_slots, slots);
+}
+
+std::string too_large_fabric(const Scenario& s, const Limits& limits) {
+  if (s.gpus() <= limits.fabric_gpus) return "";
+  return fmt::format(
+      "a graph of {0} GPUs is larger than limits.fabric_gpus {1}; --set limits.fabric_gpus={0} builds it",
+      s.gpus(), limits.fabric_gpus);
+}
+
+}  // namespace runcast
