@@ -24,7 +24,8 @@ ScenarioSource scenario_source(const std::string& argument, const Library& libra
     return {published_scenario(argument.substr(kPublished.size()), library), argument, {}};
   const bool path_like =
       argument.find('/') != std::string::npos || argument.ends_with(".yaml") || argument.ends_with(".yml");
-  if (!path_like && !std::filesystem::is_regular_file(argument)) {
+  std::error_code none;
+  if (!path_like && !std::filesystem::is_regular_file(argument, none)) {
     const LibraryEntry& entry = library.get("runs", argument, "scenario", "runcast");
     return {entry.text, entry.path, {}};
   }

@@ -111,7 +111,7 @@ bool holds(const fuzz::Target& target, const std::string& text, const std::strin
 int main(int argc, char** argv) {
   const fuzz::Target* target = argc == 5 ? fuzz::find_target(argv[1]) : nullptr;
   if (target == nullptr) return std::fputs("usage: replay TARGET CORPUS DICTIONARY COUNT\n", stderr), 2;
-  alarm(300);  // a hang is a finding
+  alarm(300 + static_cast<unsigned>(std::stoll(argv[4]) / 100));  // a hang is a finding
   const std::vector<std::string> corpus = files_of(argv[2]), words = words_of(argv[3]);
   if (corpus.empty() || words.empty()) return std::fputs("no corpus, or no dictionary\n", stderr), 2;
   const Mutator mutator(corpus, words);

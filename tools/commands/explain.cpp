@@ -41,7 +41,8 @@ const Explanation* explanation_named(const std::string& term) {
 }
 
 Json result_in(const std::string& path) {
-  if (std::filesystem::is_directory(path))
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none))
     throw ConfigError(fmt::format("--result: {} is a directory", path));
   std::ifstream in(path);
   if (!in) throw ConfigError(fmt::format("--result: cannot read {}", path));

@@ -79,7 +79,8 @@ Answer init_command(const Invocation& invocation) {
   const auto& words = invocation.arguments.positionals;
   if (words.empty()) return Answer({{"text", kTemplate}}, std::string(kTemplate));
   const std::string& path = words.front();
-  if (std::filesystem::exists(path) && !invocation.arguments.has("force"))
+  std::error_code none;
+  if (std::filesystem::exists(path, none) && !invocation.arguments.has("force"))
     throw ConfigError(fmt::format("init: {} exists; --force overwrites it", path));
   Output file(path);
   file.finish(kTemplate);

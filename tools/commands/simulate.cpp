@@ -62,7 +62,8 @@ namespace {
 // `llama3-70b.yaml`, which is no file, of somebody who means the library's.
 void refuse_suffix(const std::string& argument, const Library& library) {
   constexpr std::string_view kSuffix = ".yaml";
-  if (!argument.ends_with(kSuffix) || std::filesystem::exists(argument)) return;
+  std::error_code none;
+  if (!argument.ends_with(kSuffix) || std::filesystem::exists(argument, none)) return;
   const std::string name = argument.substr(0, argument.size() - kSuffix.size());
   if (library.find("runs", name) != nullptr)
     throw ConfigError(fmt::format("{}: no such file; the library's is called {}", argument, name));

@@ -32,7 +32,8 @@ bool all_failed(const nlohmann::ordered_json& summary) {
 Answer sweep_command(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const std::string path = arguments.positionals.front();
-  if (!std::filesystem::exists(path) && invocation.library.find("runs", path) != nullptr)
+  std::error_code none;
+  if (!std::filesystem::exists(path, none) && invocation.library.find("runs", path) != nullptr)
     throw ConfigError(
         fmt::format("STUDY: {0} is a scenario of the library; a study is a YAML file with 'scenario: {0}', "
                     "keys and results",

@@ -96,7 +96,8 @@ Output::Output(std::string path) : path_(std::move(path)) {
   std::string target = path_;
   if (!written_in_place(path_)) {
     std::error_code error;
-    if (std::filesystem::is_symlink(path_, error)) path_ = std::filesystem::weakly_canonical(path_).string();
+    if (std::filesystem::is_symlink(path_, error))
+      if (const auto meant = std::filesystem::weakly_canonical(path_, error); !error) path_ = meant.string();
     remove_leftovers(path_);
     temporary_ = fmt::format("{}.tmp-{}", path_, getpid());
     target = temporary_;
