@@ -216,6 +216,12 @@ constexpr auto kRun = std::to_array<SchemaRow>({
     {"published.co2e", mass, "", "", "Its emissions."},
     {"published.differs[]", text, "", "", "What is in the one and not in the other."},
     {"assumptions[]", text, "", "", "What of the scenario is assumed: listed with the answer."},
+
+    {"limits", map, "", "", "Sizes past which a job is asked for by name."},
+    {"limits.microbatches", count, "20000", "", "Of a step; 100,000 at most."},
+    {"limits.unfolded_slots", count, "8000000", "",
+     "Ranks x micro-batches x virtual stages, each on its own clock."},
+    {"limits.fabric_gpus", count, "131072", "", "In a graph of all GPUs: flows and `network`."},
 });
 
 }  // namespace
