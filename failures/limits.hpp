@@ -19,7 +19,7 @@ inline constexpr EventRate kHighestRate{1};                  // of one node, GPU
 inline constexpr double kLargestSpread = 3;                  // sigma of a lognormal factor
 inline constexpr double kLargestSlowdown = 1000;
 inline constexpr std::int64_t kLargestGroup = 10'000, kMostSpares = 1'000'000;  // nodes
-inline constexpr double kMostQuietEvents = 100'000;  // planned, slow and corrupt, in one run
+inline constexpr double kMostQuietEvents = 100'000;  // planned, slow and corrupt, until a run is given up
 
 // Checks a time that was read from `key`; what is too long is recorded there and replaced by a harmless one.
 inline Seconds limited(Section& section, std::string_view key, Seconds read, Seconds longest = kLongestTime) {

@@ -443,10 +443,11 @@ std::vector<std::string> problems(const RunInput& input) {
   if (input.steps.phases.empty()) sentences.emplace_back("the run has no steps");
   constexpr double kLongest = 10 * 365.25 * kDay;  // 20 times it is still inside the clock's 292 years
   if (total > kLongest) sentences.emplace_back("the run takes more than 10 years even without failures");
-  const double quiet = quiet_rate(input) * (input.window ? input.window->value : total);
+  // They can strike a run that does not get on until it is given up.
+  const double quiet = quiet_rate(input) * (input.window ? input.window->value : 20 * total + 30 * kDay);
   if (quiet > kMostQuietEvents)
     sentences.push_back(
-        fmt::format("failures of action planned, slow and corrupt strike {:.3g} times in the run; "
+        fmt::format("failures of action planned, slow and corrupt strike {:.3g} times before a run is given up; "
                     "lower their rates to 100,000 times in all",
                     quiet));
   return sentences;

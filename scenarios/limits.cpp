@@ -19,7 +19,9 @@ Limits read_limits(Section root) {
 
 std::string too_many_clocks(const Scenario& s, const Limits& limits) {
   const int chunks = std::max(1, s.schedule.virtual_stages);
-  const double slots = static_cast<double>(s.layout.world()) * static_cast<double>(s.microbatches) * chunks;
+  // Network, memory and critical path of a rank cost as much as some 200 slots.
+  const double slots = static_cast<double>(s.layout.world()) *
+                       std::max(200.0, static_cast<double>(s.microbatches) * chunks);
   if (slots <= static_cast<double>(limits.unfolded_slots)) return "";
   return fmt::format(
       "{} ranks x {} micro-batches x {} virtual stages, each on its own clock, are more than "
@@ -31,7 +33,7 @@ std::string too_many_clocks(const Scenario& s, const Limits& limits) {
 std::string too_large_fabric(const Scenario& s, const Limits& limits) {
   if (s.gpus() <= limits.fabric_gpus) return "";
   return fmt::format(
-      "a graph of {0} GPUs is larger than limits.fabric_gpus {1}; --set limits.fabric_gpus={0} builds it",
+      "{0} GPUs, each on its own, are more than limits.fabric_gpus {1}; --set limits.fabric_gpus={0} allows them",
       s.gpus(), limits.fabric_gpus);
 }
 

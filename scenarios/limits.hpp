@@ -12,8 +12,8 @@ namespace runcast {
 
 struct Limits {
   std::int64_t microbatches = 20'000;       // of a step; 100,000 at most
-  std::int64_t unfolded_slots = 8'000'000;  // ranks x micro-batches x virtual stages, each on its own clock
-  std::int64_t fabric_gpus = 131'072;       // in a graph of all GPUs and links: flows, `network`
+  std::int64_t unfolded_slots = 8'000'000;  // ranks x micro-batches x virtual stages on their own clocks, 200 a rank at least
+  std::int64_t fabric_gpus = 131'072;       // known one by one: flows, `network`, placements that are not packed
 };
 
 // Echoed only where it is given.

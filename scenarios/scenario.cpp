@@ -269,6 +269,8 @@ void check_across(Section root, Section training, const Scenario& s, const Limit
   Section cluster = root.section("cluster");
   if (const std::string why = too_large_fabric(s, limits); s.network == Fidelity::flow && !why.empty())
     cluster.fail("network", why);
+  if (const std::string why = too_large_fabric(s, limits); s.placement != "packed" && !why.empty())
+    cluster.fail("placement", why);
   if (const std::string why = too_many_clocks(s, limits); !s.faults.empty() && !why.empty())
     cluster.fail("faults", why);
   const FlopRate peak = peak_rate(s.node.gpu, *s.training.precision);

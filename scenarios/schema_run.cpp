@@ -220,8 +220,8 @@ constexpr auto kRun = std::to_array<SchemaRow>({
     {"limits", map, "", "", "Sizes past which a job is asked for by name."},
     {"limits.microbatches", count, "20000", "", "Of a step; 100,000 at most."},
     {"limits.unfolded_slots", count, "8000000", "",
-     "Ranks x micro-batches x virtual stages, each on its own clock."},
-    {"limits.fabric_gpus", count, "131072", "", "In a graph of all GPUs: flows and `network`."},
+     "Ranks x micro-batches x virtual stages, each on its own clock; 200 a rank at least."},
+    {"limits.fabric_gpus", count, "131072", "", "Known one by one: flows, `network`, placements that are not packed."},
 });
 
 }  // namespace

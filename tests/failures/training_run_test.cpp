@@ -140,11 +140,11 @@ TEST_CASE("a run with many failures that gets on is not given up") {
 
 TEST_CASE("events that never stop the job are bounded in number, in a sentence") {
   RunInput in = simple_run(1'000'000, {300, 10, 0}, 10);
-  FailureClass slow = test::job_failure(EventRate(2), Action::slow);  // 2e6 events
+  FailureClass slow = test::job_failure(EventRate(2), Action::slow);  // 2/s x (20 x 1e6 s + 30 days)
   slow.slowdown = 1.1;
   in.failures.classes = {slow};
   REQUIRE(problems(in).size() == 1);
-  CHECK(problems(in)[0].find("strike 2e+06 times in the run") != std::string::npos);
+  CHECK(problems(in)[0].find("strike 4.52e+07 times before a run is given up") != std::string::npos);
 }
 
 TEST_CASE("a planned stop saves first and loses nothing") {

@@ -99,16 +99,16 @@ TEST_CASE("jobs past a limit are refused with the key that allows them, and allo
       refused(many).starts_with("--set training.global_batch=100000: 25000 micro-batches a step, more than "
                                 "limits.microbatches 20000; --set limits.microbatches=25000 simulates them"));
   CHECK(refused({many[0], "limits.microbatches=25000"}) == "");
-  // 8 ranks x 32 micro-batches
-  CHECK(refused({"limits.unfolded_slots=255"}, true) ==
+  // 8 ranks of 32 micro-batches, which count as 200 slots each
+  CHECK(refused({"limits.unfolded_slots=1599"}, true) ==
         "8 ranks x 32 micro-batches x 1 virtual stages, each on its own clock, are more than "
-        "limits.unfolded_slots 255; "
-        "--set limits.unfolded_slots=256 simulates them");
-  CHECK(refused({"limits.unfolded_slots=256"}, true) == "");
+        "limits.unfolded_slots 1599; "
+        "--set limits.unfolded_slots=1600 simulates them");
+  CHECK(refused({"limits.unfolded_slots=1600"}, true) == "");
   CHECK(refused({"cluster.network=flow", "limits.fabric_gpus=7"})
             .starts_with(
-                "--set cluster.network=flow: a graph of 8 GPUs is larger than limits.fabric_gpus 7; --set "
-                "limits.fabric_gpus=8 builds it"));
+                "--set cluster.network=flow: 8 GPUs, each on its own, are more than limits.fabric_gpus 7; --set "
+                "limits.fabric_gpus=8 allows them"));
   CHECK(refused({"limits.nothing=1"}).find("unknown key 'limits.nothing'") != std::string::npos);
 }
 

@@ -110,6 +110,7 @@ const std::vector<std::vector<std::string>> kVariants = {
     {"economics.hourly=none.csv"},
     {"name=", "cluster.fabric=", "software=", "failures=", "storage="},
     {"run={straggler: {}}"},
+    {"limits={}"},
 };
 
 AskedKeys all_asked() {
