@@ -329,7 +329,8 @@ std::vector<ScheduleChoice> SearchSpace::schedules(int pipeline) const {
       list.push_back({row, folded ? 2 : 1, 0});
       continue;
     }
-    for (std::int64_t v = 2; v * pipeline <= layers + 2; ++v) {
+    // One rank has nothing to interleave with: frameworks refuse it, and it would win by a hair's breadth of overlap.
+    for (std::int64_t v = 2; pipeline > 1 && v * pipeline <= layers + 2; ++v) {
       const bool asked = axes_.virtual_stages.empty()
                              ? layers % (v * pipeline) == 0 || (layers + 2) % (v * pipeline) == 0
                              : std::ranges::find(axes_.virtual_stages, v) != axes_.virtual_stages.end();
