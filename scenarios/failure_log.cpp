@@ -60,7 +60,7 @@ std::optional<double> plain_number(const std::string& text) {
 // A point of time in seconds, on a clock of its own for numbers.
 double time_of(const CsvTable& table, const CsvRow& row, const std::string& text) {
   if (const auto number = plain_number(text)) return *number;
-  if (const auto at = date(text)) return *at;
+  if (const auto at = date(text); at && std::isfinite(*at)) return *at;
   refuse(table, row, fmt::format("'{}' is no time; write seconds, or a date as 2024-05-01 12:34:56", text));
 }
 
@@ -167,7 +167,7 @@ FailureRecord read_jobs(const CsvTable& table, std::size_t state, const LogOptio
     if (stop < begin) refuse(table, row, "the job ended before it started");
     const std::string& size = row.cells[nodes ? *nodes : *gpus];
     const auto count = plain_number(size);
-    if (!count || *count < 0) refuse(table, row, fmt::format("'{}' is no number of nodes or GPUs", size));
+    if (!count || *count < 0 || *count > 1e9) refuse(table, row, fmt::format("'{}' is no number of nodes or GPUs", size));
     const double used =
         std::max(1.0, nodes ? *count : std::ceil(*count / static_cast<double>(options.gpus_per_node)));
     largest = std::max(largest, used);
@@ -211,6 +211,8 @@ FailureRecord read_failure_log(std::string_view text, const std::string& name, c
   else
     throw ConfigError(fmt::format("{}:{}: no column tells when something failed; known are {}", name,
                                   table.header_line, known_columns));
+  if (!std::isfinite(record.node_time.value) || !std::isfinite(record.span.value))
+    throw ConfigError(fmt::format("{}: the record covers a time without end", name));
   if (record.node_time.value <= 0)
     throw ConfigError(fmt::format("{}: the record covers no time; give --span", name));
   return record;

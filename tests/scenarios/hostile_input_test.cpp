@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/experiment.hpp"
+#include "scenarios/failure_log.hpp"
 #include "scenarios/interchange/huggingface.hpp"
 #include "scenarios/interchange/shell_arguments.hpp"
 #include "scenarios/network_report.hpp"
@@ -121,6 +122,16 @@ TEST_CASE("limits are echoed where they are given, and only there") {
   };
   CHECK(!echoed({}).contains("limits"));
   CHECK(echoed({"limits.microbatches=7k"})["limits"]["microbatches"] == 7000);
+}
+
+TEST_CASE("a failure record with a second called inf, or a job of 1e18 nodes, is refused with its line") {
+  const std::string header = "state,node_num,start,end\n";
+  const auto told = [&](const std::string& row) {
+    return refusal([&] { read_failure_log(header + row, "jobs.csv", {}); });
+  };
+  CHECK(told("FAILED,1,2023-05-01 00:00:inf,2023-05-02\n").starts_with("jobs.csv:2: '2023-05-01 00:00:inf' is no time"));
+  CHECK(told("FAILED,1e18,0,10\n") == "jobs.csv:2: '1e18' is no number of nodes or GPUs");
+  CHECK(told("FAILED,1,-1e308,1e308\n") == "jobs.csv: the record covers a time without end");
 }
 
 TEST_CASE("threads that a system does not grant are done without") {

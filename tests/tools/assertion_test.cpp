@@ -94,3 +94,12 @@ TEST_CASE("an undefined value satisfies no comparison") {
   CHECK_FALSE(Assertion("usd < 5").judge(result).holds);
   CHECK_FALSE(Assertion("usd >= 5").judge(result).holds);
 }
+
+TEST_CASE("paths whose bracket is not closed, and brackets without end, are refused") {
+  const nlohmann::ordered_json result = {{"a", {1.0, 2.0}}};
+  for (const char* claim : {".stag[18446e16", "a[", "a[0", "[", "..", "a..b > 1"}) {
+    CAPTURE(claim);
+    CHECK_THROWS_AS(runcast::Assertion(claim).judge(result), runcast::ConfigError);
+  }
+  CHECK_THROWS_AS(runcast::Assertion(std::string(100'000, '(')), runcast::ConfigError);
+}

@@ -36,7 +36,12 @@ bool is_word_letter(char letter) {
       fmt::format("--assert '{}': {}; it is written like 'step.mfu > 0.38 and step.memory.fits'", text, why));
 }
 
+// Brackets inside brackets are read by recursion.
+constexpr std::ptrdiff_t kMostBrackets = 100;
+
 std::vector<Token> tokens_of(const std::string& text) {
+  if (std::ranges::count(text, '(') > kMostBrackets)
+    refuse(text.substr(0, 60) + "...", fmt::format("more than {} brackets", kMostBrackets));
   std::vector<Token> tokens;
   for (std::size_t i = 0; i < text.size();) {
     const char letter = text[i];
@@ -77,8 +82,8 @@ std::vector<std::string> steps_of(const std::string& path) {
   std::vector<std::string> steps;
   for (std::size_t i = 0; i < path.size();) {
     const bool index = path[i] == '[';
-    const std::size_t end =
-        std::min(index ? path.find(']', i) + 1 : path.find_first_of(".[", i), path.size());
+    const std::size_t close = index ? path.find(']', i) : path.find_first_of(".[", i);
+    const std::size_t end = close == std::string::npos ? path.size() : close + (index ? 1 : 0);
     steps.push_back(path.substr(i, end - i));
     i = end < path.size() && path[end] == '.' ? end + 1 : std::max(end, i + 1);
   }
@@ -134,7 +139,7 @@ const Json& value_at(const Json& result, const std::string& path, const std::str
   std::string reached;
   for (const std::string& step : steps_of(path)) {
     const Json* next = nullptr;
-    if (step.front() == '[' && value->is_array()) {
+    if (step.starts_with('[') && step.ends_with(']') && value->is_array()) {
       std::size_t index = value->size();
       std::from_chars(step.data() + 1, step.data() + step.size() - 1, index);
       if (index < value->size()) next = &(*value)[index];
@@ -148,7 +153,7 @@ const Json& value_at(const Json& result, const std::string& path, const std::str
           near.empty() ? "; --format json shows what it has" : fmt::format(", did you mean '{}'?", near)));
     }
     value = next;
-    reached += (reached.empty() || step.front() == '[' ? "" : ".") + step;
+    reached += (reached.empty() || step.starts_with('[') ? "" : ".") + step;
   }
   return *value;
 }
