@@ -6,6 +6,7 @@
 #include <exception>
 #include <limits>
 
+#include "failures/limits.hpp"
 #include "sim/threads.hpp"
 
 namespace runcast {
@@ -210,6 +211,7 @@ std::vector<IntervalPoint> interval_curve(const RunInput& input, const std::vect
   std::vector<IntervalPoint> curve;
   RunInput changed = input;
   for (const Seconds interval : intervals) {
+    if (interval > kLongestInterval) continue;  // as good as never; the clock ends not far beyond
     changed.checkpoint.levels.back().interval = interval;
     if (!problems(changed).empty()) continue;
     const RunSummary summary = monte_carlo(changed, options);
@@ -219,7 +221,7 @@ std::vector<IntervalPoint> interval_curve(const RunInput& input, const std::vect
 }
 
 Seconds optimal_interval(const RunInput& input, Seconds guess, const MonteCarloOptions& options) {
-  Seconds best = guess;
+  Seconds best = std::min(guess, kLongestInterval);
   for (const double step : {2.0, 1.4, 1.15}) {  // each grid spans the gaps of the one before
     std::vector<Seconds> grid;
     for (const int power : {-2, -1, 0, 1, 2}) grid.push_back(best * std::pow(step, power));

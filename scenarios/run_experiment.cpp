@@ -10,6 +10,7 @@
 #include <future>
 
 #include "failures/availability.hpp"
+#include "failures/limits.hpp"
 #include "scenarios/gpu_activity.hpp"
 #include "scenarios/run_cost.hpp"
 #include "scenarios/slow_response.hpp"
@@ -160,7 +161,8 @@ Json interval_curve_json(const RunInput& in, const MonteCarloOptions& mc) {
   const double rate = unplanned_rate(in.failures, in.scale).value;
   if (rate <= 0) return nullptr;
   const CheckpointLevel& level = in.checkpoint.durable();
-  const Seconds guess = async_optimal_interval(level.block, level.persist, Seconds(1 / rate));
+  const Seconds guess =
+      std::min(async_optimal_interval(level.block, level.persist, Seconds(1 / rate)), kLongestInterval / 8);
   std::vector<Seconds> intervals;
   for (const double k : {0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 8.0}) intervals.push_back(guess * k);
   Json curve = Json::array();

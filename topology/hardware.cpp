@@ -32,6 +32,12 @@ T not_negative(Section& section, std::string_view key, T value) {
   return value;
 }
 
+// Of one message or kernel. More than a second is a slip of the pen, and many of them leave the clock.
+Seconds latency(Section& section, std::string_view key, Seconds value) {
+  require(section, key, value.value <= 1, "must be at most 1 s");
+  return not_negative(section, key, value);
+}
+
 double in_range(Section& section, std::string_view key, double value, double above, double at_most,
                 const std::string& sentence) {
   require(section, key, value > above && value <= at_most, sentence);
@@ -107,7 +113,7 @@ KernelConstants read_kernels(Section section) {
       read_formats<double>(section.section_or_empty("gemm_prologue_k"), read_prologue);
   constants.memory_efficiency = efficiency(section, "memory_efficiency", constants.memory_efficiency);
   constants.kernel_overhead =
-      not_negative(section, "kernel_overhead", section.seconds("kernel_overhead", constants.kernel_overhead));
+      latency(section, "kernel_overhead", section.seconds("kernel_overhead", constants.kernel_overhead));
   constants.attention_flash2 = efficiency(section, "attention_flash2", constants.attention_flash2);
   constants.attention_cudnn = efficiency(section, "attention_cudnn", constants.attention_cudnn);
   constants.attention_triton = efficiency(section, "attention_triton", constants.attention_triton);
@@ -142,7 +148,7 @@ LinkSpec read_link(Section& section) {
   LinkSpec link;
   link.name = section.text("name");
   link.bandwidth = positive(section, "bandwidth", section.bandwidth("bandwidth"));
-  link.latency = not_negative(section, "latency", section.seconds("latency"));
+  link.latency = latency(section, "latency", section.seconds("latency"));
   link.efficiency = efficiency(section, "efficiency");
   return link;
 }
@@ -161,8 +167,7 @@ void read_scale_up(Section section, NodeSpec& node) {
   if (auto in_switch = section.optional_section("in_switch_reduction")) {
     node.in_switch_reduction = true;
     node.in_switch_efficiency = efficiency(*in_switch, "efficiency");
-    node.in_switch_latency =
-        not_negative(*in_switch, "latency_per_gpu", in_switch->seconds("latency_per_gpu"));
+    node.in_switch_latency = latency(*in_switch, "latency_per_gpu", in_switch->seconds("latency_per_gpu"));
   }
 }
 
@@ -177,7 +182,7 @@ TierSpec read_tier(Section section, int nodes_below) {
   tier.oversubscription = section.number("oversubscription", tier.oversubscription);
   require(section, "oversubscription", tier.oversubscription > 0 && tier.oversubscription <= 100,
           "is bandwidth in over bandwidth out: more than 0, at most 100");
-  tier.latency = not_negative(section, "latency", section.seconds("latency", Seconds(1e-6)));
+  tier.latency = latency(section, "latency", section.seconds("latency", Seconds(1e-6)));
   tier.switches = count_of(section, "switches", section.count("switches", tier.switches), 1);
   require(section, "switches", tier.switches <= 1024, "must be at most 1024");
   return tier;
@@ -211,14 +216,14 @@ void read_dragonfly(Section& section, RouterSpec& routers) {
   require(section, "group_routers", routers.group <= 1024, "must be at most 1024");
   require(section, "global_links", routers.global_links <= 1024, "must be at most 1024");
   routers.global_latency =
-      not_negative(section, "global_latency", section.seconds("global_latency", routers.latency));
+      latency(section, "global_latency", section.seconds("global_latency", routers.latency));
 }
 
 void read_routers(Section& section, FabricSpec& fabric) {
   RouterSpec& routers = fabric.routers;
   routers.nodes = count_of(section, "nodes_per_router", section.count("nodes_per_router", 1), 1);
   routers.link = positive(section, "link_bandwidth", section.bandwidth("link_bandwidth"));
-  routers.latency = not_negative(section, "latency", section.seconds("latency", Seconds(0.3e-6)));
+  routers.latency = latency(section, "latency", section.seconds("latency", Seconds(0.3e-6)));
   if (fabric.kind == "torus") read_torus(section, routers);
   if (fabric.kind == "dragonfly") read_dragonfly(section, routers);
 }

@@ -107,9 +107,9 @@ TEST_CASE("jobs past a limit are refused with the key that allows them, and allo
         "--set limits.unfolded_slots=1600 simulates them");
   CHECK(refused({"limits.unfolded_slots=1600"}, true) == "");
   CHECK(refused({"cluster.network=flow", "limits.fabric_gpus=7"})
-            .starts_with(
-                "--set cluster.network=flow: 8 GPUs, each on its own, are more than limits.fabric_gpus 7; --set "
-                "limits.fabric_gpus=8 allows them"));
+            .starts_with("--set cluster.network=flow: 8 GPUs, each on its own, are more than "
+                         "limits.fabric_gpus 7; --set "
+                         "limits.fabric_gpus=8 allows them"));
   CHECK(refused({"limits.nothing=1"}).find("unknown key 'limits.nothing'") != std::string::npos);
 }
 
@@ -129,9 +129,38 @@ TEST_CASE("a failure record with a second called inf, or a job of 1e18 nodes, is
   const auto told = [&](const std::string& row) {
     return refusal([&] { read_failure_log(header + row, "jobs.csv", {}); });
   };
-  CHECK(told("FAILED,1,2023-05-01 00:00:inf,2023-05-02\n").starts_with("jobs.csv:2: '2023-05-01 00:00:inf' is no time"));
+  CHECK(told("FAILED,1,2023-05-01 00:00:inf,2023-05-02\n")
+            .starts_with("jobs.csv:2: '2023-05-01 00:00:inf' is no time"));
   CHECK(told("FAILED,1e18,0,10\n") == "jobs.csv:2: '1e18' is no number of nodes or GPUs");
   CHECK(told("FAILED,1,-1e308,1e308\n") == "jobs.csv: the record covers a time without end");
+}
+
+TEST_CASE("failures once in 1e300 days have a curve of intervals that ends at ten years") {
+  Document document = scenario_source("one-node", Library())
+                          .open(std::vector<std::string>{
+                              "failures={classes: [{name: a, domain: node, rate: 1e-300 /node-day}]}"});
+  ExperimentOptions options;
+  options.trials = 2;
+  const nlohmann::ordered_json curve =
+      goodput_document(std::move(document), Library(), options)["studies"]["interval"]["curve"];
+  REQUIRE(curve.size() > 4);
+  // 10 x 365 days; the best interval by the formula is 1e150 days.
+  for (const auto& point : curve) CHECK(point["interval_s"].get<double>() <= 315'360'000);
+}
+
+TEST_CASE("a latency of more than a second is refused where it stands") {
+  const std::string text =
+      "model: llama3-8b\ncluster: {node: {name: n, gpu: h100, gpus: 8, host_link: 64 GB/s, host_power: 4600 "
+      "W,\n"
+      "  scale_up: {name: x, kind: nvswitch, bandwidth: 450 GB/s, latency: 2 us, efficiency: 0.8},\n"
+      "  nic: {name: y, count: 8, bandwidth: 400 Gbps, latency: 1e300 s, efficiency: 0.9}}, nodes: 2}\n"
+      "training: {tokens: 1B, sequence_length: 8192, global_batch: 16}\n";
+  const std::string told = refusal([&] {
+    Document document = Document::parse(text, "far.yaml");
+    read_scenario(document, Library());
+  });
+  CHECK(told.find("far.yaml:4:") != std::string::npos);
+  CHECK(told.find("must be at most 1 s") != std::string::npos);
 }
 
 TEST_CASE("threads that a system does not grant are done without") {
