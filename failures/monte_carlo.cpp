@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kBlock = 50;     // trials between two looks at the stopping rule
 constexpr std::int64_t kAtOnce = 1000;  // trials whose results are held at a time, a multiple of kBlock
+constexpr std::int64_t kHopeless = 20;  // when none of so many finishes, no other is tried
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 // work(trial) for trials [begin, end) on all threads. The first error by trial order is thrown on the caller's
@@ -67,6 +68,7 @@ class Fold {
   void add(const RunResult& r);
   std::int64_t trials() const { return static_cast<std::int64_t>(figures_.goodput.size()); }
   bool precise_enough(double limit) const;
+  bool hopeless() const { return !input_.window && unfinished_ == trials() && trials() >= kHopeless; }
   RunSummary summary() const;
   const TrialFigures& figures() const { return figures_; }
 
@@ -111,7 +113,7 @@ void Fold::add(const RunResult& r) {
 }
 
 bool Fold::precise_enough(double limit) const {
-  if (!input_.window && unfinished_ == trials()) return true;  // no trial more will tell days
+  if (hopeless()) return true;
   const Summary watched = input_.window ? summarize(figures_.goodput) : summarize_known(figures_.days);
   return watched.ci95_high - watched.mean <= limit * watched.mean;
 }
@@ -147,16 +149,25 @@ RunSummary Fold::summary() const {
   return s;
 }
 
-// Calls fold(block) on blocks in trial order until the trials are done, or enough.
-template <class Take, class Enough>
-void in_blocks(const RunInput& input, const MonteCarloOptions& options, Take take, Enough enough) {
+// Takes trials in their order, block by block, into `fold` and `take`, until all are done, they are enough, or the first
+// of them show that no trial will finish.
+template <class Take>
+void in_blocks(const RunInput& input, const MonteCarloOptions& options, Fold& fold, Take take) {
   INVARIANT(options.trials >= 1 && options.threads >= 1);
   const std::int64_t size = options.relative_half_width > 0 || options.stop ? kBlock : kAtOnce;
-  for (std::int64_t begin = 0; begin < options.trials; begin += size) {
-    std::vector<RunResult> block = run_block(input, options, begin, std::min(options.trials, begin + size));
+  for (std::int64_t begin = 0; begin < options.trials;) {
+    const std::int64_t to = begin == 0 ? kHopeless : (begin / size + 1) * size;
+    const std::int64_t end = std::min(options.trials, to);
+    std::vector<RunResult> block = run_block(input, options, begin, end);
     if (options.stop && options.stop->load()) return;
-    for (RunResult& result : block) take(std::move(result));
-    if (options.relative_half_width > 0 && enough()) return;
+    for (RunResult& result : block) {
+      fold.add(result);
+      take(std::move(result));
+    }
+    begin = end;
+    if (fold.hopeless()) return;
+    const bool whole = begin % size == 0;
+    if (whole && options.relative_half_width > 0 && fold.precise_enough(options.relative_half_width)) return;
   }
 }
 
@@ -165,13 +176,7 @@ void in_blocks(const RunInput& input, const MonteCarloOptions& options, Take tak
 std::vector<RunResult> simulate_trials(const RunInput& input, const MonteCarloOptions& options) {
   std::vector<RunResult> results;
   Fold fold(input);
-  in_blocks(
-      input, options,
-      [&](RunResult result) {
-        fold.add(result);
-        results.push_back(std::move(result));
-      },
-      [&] { return fold.precise_enough(options.relative_half_width); });
+  in_blocks(input, options, fold, [&](RunResult&& result) { results.push_back(std::move(result)); });
   return results;
 }
 
@@ -183,9 +188,7 @@ RunSummary summarize(const RunInput& input, const std::vector<RunResult>& result
 
 RunSummary monte_carlo(const RunInput& input, const MonteCarloOptions& options, TrialFigures* figures) {
   Fold fold(input);
-  in_blocks(
-      input, options, [&](const RunResult& result) { fold.add(result); },
-      [&] { return fold.precise_enough(options.relative_half_width); });
+  in_blocks(input, options, fold, [](RunResult&&) {});
   if (figures != nullptr) *figures = fold.figures();
   return fold.summary();
 }

@@ -2,7 +2,8 @@
 // folded in trial order: the same bits for any number of threads, and memory that does not grow with the
 // trials but for a few numbers of each. `auto` looks only at whole blocks in order, so that the stopping rule
 // does not depend on the threads either. Two inputs that differ in policy alone, on one seed, meet the same
-// failures (common random numbers), so that their difference is known better than either.
+// failures (common random numbers), so that their difference is known better than either. When none of the first 20
+// trials finishes, no other is tried.
 #pragma once
 
 #include <array>

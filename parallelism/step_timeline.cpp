@@ -12,11 +12,14 @@ namespace {
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
-StepRecord record_of(const StepInput& in, const MemoryReport& memory) {
+StepResult with_data_spans(StepInput in) {
+  in.keep_data_spans = true;
+  return simulate_step(in);
+}
+
+StepRecord record_of(const StepInput& in, const MemoryReport& memory, StepResult step) {
   StepRecord record;
-  StepInput keeping = in;
-  keeping.keep_data_spans = true;
-  record.step = simulate_step(keeping);
+  record.step = std::move(step);
   record.layout = *in.layout;
   record.schedule = in.schedule->row->build(in.schedule->request(*in.layout, in.microbatches));
   record.memory = memory;
@@ -51,21 +54,28 @@ StepTimeline::StepTimeline(StepRecord record)
 
 StepTimeline::StepTimeline(const StepInput& in, const RankConditions* conditions, std::uint64_t seed,
                            const MemoryReport& memory, TimelineLevel level)
-    : StepTimeline(record_of(in, memory)) {
+    : StepTimeline(conditions == nullptr ? StepTimeline(in, memory, with_data_spans(in))
+                                         : StepTimeline(in, memory, *conditions, seed,
+                                                        simulate_unfolded(in, *conditions, seed, false))) {
   level_ = level;
-  if (conditions != nullptr) simulate_all_ranks(in, *conditions, seed);
   if (level >= TimelineLevel::layer) price_parts(in);
+}
+
+StepTimeline::StepTimeline(const StepInput& in, const MemoryReport& memory, StepResult folded)
+    : StepTimeline(record_of(in, memory, std::move(folded))) {}
+
+StepTimeline::StepTimeline(const StepInput& in, const MemoryReport& memory, const RankConditions& conditions,
+                           std::uint64_t seed, const UnfoldedResult& unfolded)
+    : StepTimeline(record_of(in, memory, unfolded.step)) {
+  last_ = unfolded.last;
+  follow_all_ranks(in, conditions, seed);
 }
 
 StepTimeline::~StepTimeline() = default;
 StepTimeline::StepTimeline(StepTimeline&&) noexcept = default;
 
-void StepTimeline::simulate_all_ranks(const StepInput& in, const RankConditions& conditions,
-                                      std::uint64_t seed) {
-  UnfoldedResult result = simulate_unfolded(in, conditions, seed, false);
-  step_ = std::move(result.step);
-  last_ = result.last;
-  optimizer_ = step_.breakdown.optimizer;
+void StepTimeline::follow_all_ranks(const StepInput& in, const RankConditions& conditions,
+                                    std::uint64_t seed) {
   model_ = std::make_unique<UnfoldedModel>();
   plan_unfolded(in, conditions, seed, false, *model_);
   trace_ = std::make_unique<UnfoldedTrace>(execute(model_->plan));

@@ -107,6 +107,10 @@ class StepTimeline {
   // Folded where `conditions` is nullptr. `level` layer or op also prices the layers.
   StepTimeline(const StepInput&, const RankConditions* conditions, std::uint64_t seed, const MemoryReport&,
                TimelineLevel level);
+  // Of a step that was simulated already, down to the micro-batches: folded with its data spans, or unfolded.
+  StepTimeline(const StepInput&, const MemoryReport&, StepResult);
+  StepTimeline(const StepInput&, const MemoryReport&, const RankConditions&, std::uint64_t seed,
+               const UnfoldedResult&);
   ~StepTimeline();
   StepTimeline(StepTimeline&&) noexcept;
 
@@ -140,7 +144,7 @@ class StepTimeline {
     int tensor, context, data, pipeline;
   };
 
-  void simulate_all_ranks(const StepInput&, const RankConditions&, std::uint64_t seed);
+  void follow_all_ranks(const StepInput&, const RankConditions&, std::uint64_t seed);
   void price_parts(const StepInput&);
   Coordinates at(RankId) const;
   Times times_of(RankId) const;

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "scenarios/experiment.hpp"
+#include "scenarios/documents.hpp"
 #include "scenarios/runcast.h"
 #include "scenarios/scenario_source.hpp"
 #include "sim/error.hpp"
@@ -17,25 +16,11 @@
 namespace runcast {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-struct CommandRow {
-  std::string_view name;
-  Json (*document)(Document, const Library&, const ExperimentOptions&);
-};
-constexpr std::array<CommandRow, 4> kCommands{{
-    {"run", run_document},
-    {"step", step_document},
-    {"goodput", goodput_document},
-    {"memory", memory_document},
-}};
-
-const CommandRow& command_of(const runcast_question& question) {
-  const std::string_view name = question.command != nullptr ? question.command : "";
-  const auto* row =
-      std::find_if(kCommands.begin(), kCommands.end(), [&](const CommandRow& r) { return r.name == name; });
-  if (row == kCommands.end())
-    throw ConfigError(fmt::format("runcast_ask: unknown command '{}'; legal: run step goodput memory", name));
+const Question& question_of(const runcast_question& asked) {
+  const std::string_view name = asked.command != nullptr ? asked.command : "";
+  const Question* row = find_question(name);
+  if (row == nullptr)
+    throw ConfigError(fmt::format("runcast_ask: unknown command '{}'; legal: {}", name, question_names()));
   return *row;
 }
 
@@ -51,7 +36,6 @@ ScenarioSource source_of(const runcast_question& question, const Library& librar
 }
 
 ExperimentOptions options_of(const runcast_question& question) {
-  constexpr std::int64_t kMostTrials = 1'000'000;
   if (question.trials < 0 || question.trials > kMostTrials)
     throw ConfigError(fmt::format("runcast_ask: {} trials; from 1 to {}, or 0 for the default",
                                   question.trials, kMostTrials));
@@ -59,16 +43,8 @@ ExperimentOptions options_of(const runcast_question& question) {
   ExperimentOptions options;
   if (question.seed != 0) options.seed = question.seed;
   if (question.trials != 0) options.trials = question.trials;
-  options.threads = std::clamp(question.threads, 1, 1024);
+  options.threads = std::clamp(question.threads, 1, static_cast<int>(kMostThreads));
   return options;
-}
-
-// Whether the model says yes: it fits where memory was asked for, and some trial finishes.
-bool verdict_of(const Json& document) {
-  const Json& fits = document.value("/step/memory/fits"_json_pointer, Json());
-  const Json run = document.value("run", Json::object());
-  const bool finishes = !run.contains("unfinished") || run["unfinished"] != run.value("trials", Json());
-  return (!fits.is_boolean() || fits.get<bool>()) && finishes;
 }
 
 int put(const std::string& text, int status, char** answer) {
@@ -77,12 +53,12 @@ int put(const std::string& text, int status, char** answer) {
   return status;
 }
 
-int ask(const runcast_question& question, char** answer) {
+int ask(const runcast_question& question, char** text) {
   Library library;
   if (question.library != nullptr) library.overlay(question.library);
-  const CommandRow& command = command_of(question);
-  const Json document = command.document(source_of(question, library).open(), library, options_of(question));
-  return put(document.dump(2), verdict_of(document) ? RUNCAST_DONE : RUNCAST_NO, answer);
+  const nlohmann::ordered_json document =
+      answer(question_of(question), source_of(question, library).open(), library, options_of(question));
+  return put(document.dump(2), says_yes(document) ? RUNCAST_DONE : RUNCAST_NO, text);
 }
 
 }  // namespace

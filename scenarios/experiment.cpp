@@ -191,6 +191,11 @@ UnfoldedResult unfolded(const Scenario& s, std::uint64_t seed, bool attribute_tr
   });
 }
 
+MemoryReport main_memory(const Scenario& s) {
+  const PipelineSchedule schedule = s.schedule.row->build(s.schedule.request(s.layout, s.microbatches));
+  return memory_of(s.model, s.layout, s.training, s.schedule, s.software, schedule, s.node.gpu);
+}
+
 }  // namespace
 
 StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfers) {
@@ -201,9 +206,7 @@ StepResult step_of(const Scenario& s, std::uint64_t seed, bool attribute_transfe
 }
 
 StepTimeline timeline_of(const Scenario& s, std::uint64_t seed, bool all_ranks, TimelineLevel level) {
-  const PipelineSchedule schedule = s.schedule.row->build(s.schedule.request(s.layout, s.microbatches));
-  const MemoryReport memory =
-      memory_of(s.model, s.layout, s.training, s.schedule, s.software, schedule, s.node.gpu);
+  const MemoryReport memory = main_memory(s);
   if (all_ranks || !s.faults.empty())
     return on_all_ranks(s, seed, [&](const Network& network, const RankConditions& conditions) {
       return StepTimeline(input_of(s, network, true), &conditions, seed, memory, level);
@@ -219,15 +222,9 @@ UnfoldedResult unfolded_step_of(const Scenario& s, std::uint64_t seed, bool expl
 
 // The fullest of the main training and its phases: a phase of longer sequences must fit too.
 MemoryReport memory_of(const Scenario& s) {
-  const auto at = [](const Scenario& phase) {
-    const PipelineSchedule schedule =
-        phase.schedule.row->build(phase.schedule.request(phase.layout, phase.microbatches));
-    return memory_of(phase.model, phase.layout, phase.training, phase.schedule, phase.software, schedule,
-                     phase.node.gpu);
-  };
-  MemoryReport fullest = at(s);
+  MemoryReport fullest = main_memory(s);
   for (std::size_t i = 0; i < s.phases.size(); ++i) {
-    MemoryReport report = at(s.at_phase(s.phases[i]));
+    MemoryReport report = main_memory(s.at_phase(s.phases[i]));
     if (report.peak <= fullest.peak) continue;
     fullest = std::move(report);
     const std::string phase = fmt::format("phase {} ({} sequences of {} tokens)", i + 1,
@@ -238,16 +235,31 @@ MemoryReport memory_of(const Scenario& s) {
   return fullest;
 }
 
-StepExperiment simulate(const Scenario& s, std::uint64_t seed) {
-  return {step_of(s, seed, true), memory_of(s), std::nullopt};
+StepExperiment simulate(const Scenario& s, std::uint64_t seed, StepDetail detail) {
+  StepExperiment e{{}, memory_of(s), std::nullopt, nullptr};
+  if (detail.explained || !s.faults.empty()) {
+    on_all_ranks(s, seed, [&](const Network& network, const RankConditions& conditions) {
+      const StepInput in = input_of(s, network, true);
+      e.unfolded = simulate_unfolded(in, conditions, seed, detail.explained);
+      if (detail.timeline)
+        e.timeline = std::make_shared<StepTimeline>(in, main_memory(s), conditions, seed, *e.unfolded);
+    });
+    e.step = e.unfolded->step;
+    return e;
+  }
+  const Fabric fabric(s.node, s.nodes, s.fabric);
+  const Network network = network_of(s, fabric, seed);
+  StepInput in = input_of(s, network, true);
+  in.keep_data_spans = detail.timeline;
+  e.step = simulate_step(in);
+  if (detail.timeline) e.timeline = std::make_shared<StepTimeline>(in, main_memory(s), e.step);
+  return e;
 }
 
 namespace {
 
-void add_activity(Json& json, const Scenario& s, const ExperimentOptions& options) {
-  if (options.activity)
-    json["step"]["gpu_activity"] =
-        step_activity_json(timeline_of(s, options.seed, options.unfolded, TimelineLevel::microbatch));
+void add_activity(Json& json, const StepExperiment& e) {
+  if (e.timeline) json["step"]["gpu_activity"] = step_activity_json(*e.timeline);
 }
 
 // What the real run took, beside what is simulated.
@@ -273,15 +285,13 @@ Json published_json(const PublishedRun& p, const Json& json) {
 nlohmann::ordered_json step_document(Document document, const Library& library,
                                      const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
-  StepExperiment e{{}, memory_of(s), std::nullopt};
   const bool all_ranks = options.unfolded || !s.faults.empty();
   if (const std::string why = too_many_clocks(s, read_limits(document.root())); all_ranks && !why.empty())
     throw ConfigError(why);
-  if (all_ranks) e.unfolded = unfolded_step_of(s, options.seed, true);
-  e.step = all_ranks ? e.unfolded->step : step_of(s, options.seed, true);
+  const StepExperiment e = simulate(s, options.seed, {.explained = all_ranks, .timeline = options.activity});
   Json json = open_document(document);
   json["step"] = step_json(s, e);
-  add_activity(json, s, options);
+  add_activity(json, e);
   if (all_ranks) json["step"]["unfolded"] = unfolded_json(s.layout, *e.unfolded);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
   close_document(json, s, e, options);
@@ -291,7 +301,7 @@ nlohmann::ordered_json step_document(Document document, const Library& library,
 nlohmann::ordered_json memory_document(Document document, const Library& library,
                                        const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
-  const StepExperiment e{{}, memory_of(s), std::nullopt};  // no step is simulated to count bytes
+  const StepExperiment e{{}, memory_of(s), std::nullopt, nullptr};  // no step is simulated to count bytes
   Json json = open_document(document);
   json["step"]["memory"] = memory_json(e.memory);
   close_document(json, s, e, options);
@@ -301,10 +311,10 @@ nlohmann::ordered_json memory_document(Document document, const Library& library
 nlohmann::ordered_json run_document(Document document, const Library& library,
                                     const ExperimentOptions& options) {
   const Scenario s = read_scenario(document, library);
-  const StepExperiment e = simulate(s, options.seed);
+  const StepExperiment e = simulate(s, options.seed, {.timeline = options.activity});
   Json json = open_document(document);
   json["step"] = step_json(s, e);
-  add_activity(json, s, options);
+  add_activity(json, e);
   const std::vector<RunPhase> phases = run_phases(s, e, options.seed);
   const RunInput in = run_input(s, step_times(s, phases, options.seed), e, options);
   RunOutcome outcome = run_outcome(s, in, phases, options);

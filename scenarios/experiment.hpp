@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -36,9 +37,14 @@ struct ExperimentOptions {
 struct StepExperiment {
   StepResult step;
   MemoryReport memory;
-  std::optional<UnfoldedResult> unfolded;  // when it was asked for
+  std::optional<UnfoldedResult> unfolded;        // when it was asked for
+  std::shared_ptr<const StepTimeline> timeline;  // when it was asked for
 };
-StepExperiment simulate(const Scenario&, std::uint64_t seed);
+struct StepDetail {
+  bool explained = false;  // every rank on its own clock, with the critical path
+  bool timeline = false;   // what each rank does, down to the micro-batches
+};
+StepExperiment simulate(const Scenario&, std::uint64_t seed, StepDetail = {});
 MemoryReport memory_of(const Scenario&);
 // The step of a scenario with every rank on its own clock; `explained` by its critical path (a simulation for each
 // cause).

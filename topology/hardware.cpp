@@ -54,6 +54,8 @@ double efficiency(Section& section, std::string_view key, double fallback) {
                   "is a fraction of the nominal: more than 0, at most 1");
 }
 
+constexpr int kMostNics = 1024;  // each is a port of the fabric's graph; assumption: no node has as many
+
 int count_of(Section& section, std::string_view key, std::int64_t value, std::int64_t least) {
   const bool legal = value >= least && value <= std::numeric_limits<int>::max();
   require(section, key, legal, "must be a count of at least " + std::to_string(least));
@@ -263,6 +265,7 @@ NodeSpec read_node(Section section, const GpuSpec& gpu) {
   Section nic = section.section("nic");
   node.nic = read_link(nic);
   node.nics = count_of(nic, "count", nic.count("count"), 1);
+  require(nic, "count", node.nics <= kMostNics, "is of one node: at most " + std::to_string(kMostNics));
   node.host_link = positive(section, "host_link", section.bandwidth("host_link"));
   node.host_power = not_negative(section, "host_power", section.watts("host_power"));
   section.skip("notes");

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/error_of.hpp"
 #include "tests/failures/runs.hpp"
 
 using namespace runcast;
@@ -15,15 +16,10 @@ constexpr Seconds minutes(double m) { return Seconds(m * kMinute); }
 constexpr Seconds hours(double h) { return Seconds(h * kHour); }
 double in_minutes(Seconds s) { return s.value / kMinute; }
 
-std::string error_of(const std::string& yaml) {
+std::string refusal(const std::string& yaml) {
   Document document = Document::parse(yaml, "c.yaml");
   read_checkpoint(document.root());
-  try {
-    document.finish();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
+  return error_of([&] { document.finish(); });
 }
 
 CheckpointSettings settings_of(const std::string& yaml) {
@@ -193,22 +189,22 @@ TEST_CASE("the automatic interval is Young's, the persist time at least, and 10 
 }
 
 TEST_CASE("an interval shorter than the save blocks is refused, and says how often saving is possible") {
-  CHECK(error_of("interval: 1 s\nblock: 2 s\npersist: 0 s\n")
+  CHECK(refusal("interval: 1 s\nblock: 2 s\npersist: 0 s\n")
             .find("c.yaml:1:11: the checkpoint interval 1 s is shorter than its blocking time 2 s; save at "
                   "most every 2 s") != std::string::npos);
-  CHECK(error_of("interval: 30 s\nblock: 2 s\npersist: 5 min\n")
+  CHECK(refusal("interval: 30 s\nblock: 2 s\npersist: 5 min\n")
             .find("the checkpoint interval 30 s is shorter than its time to be durable 5 min; save at most "
                   "every 5 min") != std::string::npos);
 }
 
 TEST_CASE("a word that is no interval is refused with the legal forms") {
-  CHECK(error_of("interval: often\n")
+  CHECK(refusal("interval: often\n")
             .find("'often' is no checkpoint interval; write a time (10 min), auto, young, daly or optimal") !=
         std::string::npos);
 }
 
 TEST_CASE("a sync save cannot be durable later than it ends") {
-  CHECK(error_of("{mode: sync, persist: 10 s}")
+  CHECK(refusal("{mode: sync, persist: 10 s}")
             .find("a sync save is durable when it ends; leave out persist, or write mode: async") !=
         std::string::npos);
 }
@@ -236,11 +232,11 @@ TEST_CASE("tiers stand before the durable level, the most frequent first") {
 }
 
 TEST_CASE("times of checkpoints end where the clock does: intervals at 10 years, the rest at one") {
-  CHECK(error_of("interval: 1e9 days\n").find(":1:11: interval must be from 0 s to 3650 days") !=
+  CHECK(refusal("interval: 1e9 days\n").find(":1:11: interval must be from 0 s to 3650 days") !=
         std::string::npos);
-  CHECK(error_of("block: 2 year\n").find("block must be from 0 s to 365 days") != std::string::npos);
-  CHECK(error_of("persist: 2 year\n").find("persist must be from 0 s to 365 days") != std::string::npos);
-  CHECK(error_of("tiers:\n  - {name: disk, load: 2 year}\n").find("load must be from 0 s to 365 days") !=
+  CHECK(refusal("block: 2 year\n").find("block must be from 0 s to 365 days") != std::string::npos);
+  CHECK(refusal("persist: 2 year\n").find("persist must be from 0 s to 365 days") != std::string::npos);
+  CHECK(refusal("tiers:\n  - {name: disk, load: 2 year}\n").find("load must be from 0 s to 365 days") !=
         std::string::npos);
 }
 

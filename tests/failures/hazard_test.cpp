@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/error_of.hpp"
 #include "tests/failures/runs.hpp"
 
 using namespace runcast;
@@ -11,19 +12,14 @@ using doctest::Approx;
 
 namespace {
 
-std::string error_of(const std::string& yaml) {
+std::string refusal(const std::string& yaml) {
   Document document = Document::parse(yaml, "f.yaml");
   read_failures(document.root());
-  try {
-    document.finish();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
+  return error_of([&] { document.finish(); });
 }
 
-std::string error_of_class(const std::string& fields) {
-  return error_of("classes:\n  - {name: x, rate: 1 /day, " + fields + "}\n");
+std::string refusal_of_class(const std::string& fields) {
+  return refusal("classes:\n  - {name: x, rate: 1 /day, " + fields + "}\n");
 }
 
 std::vector<double> gaps(Law law, double shape, int count) {
@@ -159,33 +155,33 @@ TEST_CASE("a class is read with its unit, law and action") {
 }
 
 TEST_CASE("failure classes that make no sense are refused in a sentence") {
-  CHECK(error_of("classes:\n  - {name: x, rate: 1 /rack-day}\n")
+  CHECK(refusal("classes:\n  - {name: x, rate: 1 /rack-day}\n")
             .find("f.yaml:2:21: a failure rate is per node, gpu, group or whole job; write 3.0e-3 /node-day "
                   "or 0.9 "
                   "/day") != std::string::npos);
-  CHECK(error_of_class("domain: job")
+  CHECK(refusal_of_class("domain: job")
             .find("an event of the whole job names no node to swap; legal: reset retry "
                   "planned corrupt slow rollback outage stall") != std::string::npos);
-  CHECK(error_of_class("law: weibull, shape: 0").find("the shape of a weibull law is from 0.1 to 10") !=
+  CHECK(refusal_of_class("law: weibull, shape: 0").find("the shape of a weibull law is from 0.1 to 10") !=
         std::string::npos);
-  CHECK(error_of_class("action: slow, slowdown: 0.5")
+  CHECK(refusal_of_class("action: slow, slowdown: 0.5")
             .find("a slowdown is step time over normal step time: from 1 to 1000") != std::string::npos);
-  CHECK(error_of_class("domain: group, size: 0").find("a group has from 1 to 10000 nodes") !=
+  CHECK(refusal_of_class("domain: group, size: 0").find("a group has from 1 to 10000 nodes") !=
         std::string::npos);
-  CHECK(error_of("classes:\n  - {name: x, rate: 1 /day}\n  - {name: x, rate: 2 /day}\n")
+  CHECK(refusal("classes:\n  - {name: x, rate: 1 /day}\n  - {name: x, rate: 2 /day}\n")
             .find("two failure classes are named 'x'") != std::string::npos);
-  CHECK(error_of_class("law: normal").find("normal") != std::string::npos);
+  CHECK(refusal_of_class("law: normal").find("normal") != std::string::npos);
 }
 
 TEST_CASE("rates and times that the clock cannot carry are refused where they stand, with the legal range") {
-  CHECK(error_of("classes:\n  - {name: x, rate: 1e12 /node-day}\n")
+  CHECK(refusal("classes:\n  - {name: x, rate: 1e12 /node-day}\n")
             .find("f.yaml:2:21: a failure rate must be from 0 to 3600 /node-hour, one every second") !=
         std::string::npos);
-  CHECK(error_of("classes:\n  - {name: x, rate: 2 /day, repair: 2 year}\n")
+  CHECK(refusal("classes:\n  - {name: x, rate: 2 /day, repair: 2 year}\n")
             .find("f.yaml:2:37: repair must be from 0 s to 365 days") != std::string::npos);
-  CHECK(error_of_class("action: planned, duration: 9 year").find("duration must be from 0 s to 365 days") !=
+  CHECK(refusal_of_class("action: planned, duration: 9 year").find("duration must be from 0 s to 365 days") !=
         std::string::npos);
-  CHECK(error_of_class("repair: 1 year").empty());
+  CHECK(refusal_of_class("repair: 1 year").empty());
 }
 
 TEST_CASE("places, lemons, young nodes, slow and spot classes are read with their keys") {

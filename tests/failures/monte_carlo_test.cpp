@@ -156,6 +156,7 @@ TEST_CASE("days are those of the trials that finished, and unknown when none did
   const RunSummary hopeless = test::trials(in, 4);
   CHECK(hopeless.unfinished == 4);
   CHECK(std::isnan(hopeless.days.mean));
+  CHECK(test::trials(in, 300).trials == 20);  // none of the first 20 finished: no other is tried
   in.failures.classes = {test::job_failure(EventRate(1e-9))};
   const RunSummary quiet = test::trials(in, 4);
   CHECK(quiet.unfinished == 0);

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/error_of.hpp"
 #include "tests/failures/runs.hpp"
 
 using namespace runcast;
@@ -17,13 +18,8 @@ RecoverySettings settings_of(const std::string& yaml) {
   return settings;
 }
 
-std::string error_of(const std::string& yaml) {
-  try {
-    settings_of(yaml);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
+std::string refusal(const std::string& yaml) {
+  return error_of([&] { settings_of(yaml); });
 }
 
 Duration state(const Timeline& t, RecoveryState s) { return t[static_cast<std::size_t>(s)]; }
@@ -114,24 +110,24 @@ TEST_CASE("recovery settings are read with their units; auto is a word") {
 }
 
 TEST_CASE("recovery settings that make no sense are refused in a sentence") {
-  CHECK(error_of("{policy: hot_spares}").find("did you mean 'hot_spare'") != std::string::npos);
-  CHECK(error_of("{spread: -1}")
+  CHECK(refusal("{policy: hot_spares}").find("did you mean 'hot_spare'") != std::string::npos);
+  CHECK(refusal("{spread: -1}")
             .find("the spread of restart times (sigma of a lognormal factor) is between 0 and 3") !=
         std::string::npos);
-  CHECK(error_of("{manual_probability: 2}").find("a probability is between 0 and 1") != std::string::npos);
-  CHECK(error_of("{elastic_overhead: 0}")
+  CHECK(refusal("{manual_probability: 2}").find("a probability is between 0 and 1") != std::string::npos);
+  CHECK(refusal("{elastic_overhead: 0}")
             .find("the throughput kept by elastic training is between 0.01 and 1") != std::string::npos);
 }
 
 TEST_CASE("times of recovery are at most a year, each refused where it stands") {
-  CHECK(error_of("{detect: 1000 year}").find(":1:10: detect must be from 0 s to 365 days") !=
+  CHECK(refusal("{detect: 1000 year}").find(":1:10: detect must be from 0 s to 365 days") !=
         std::string::npos);
   for (const char* key : {"diagnose", "reschedule", "start", "initialize", "load", "warm_up", "manual",
                           "stall", "rejoin", "memory_interval", "memory_block", "memory_load"}) {
     CAPTURE(key);
-    CHECK(error_of("{" + std::string(key) + ": 1e9 days}").find("must be from 0 s to 365 days") !=
+    CHECK(refusal("{" + std::string(key) + ": 1e9 days}").find("must be from 0 s to 365 days") !=
           std::string::npos);
-    CHECK(error_of("{" + std::string(key) + ": 365 days}").empty());
+    CHECK(refusal("{" + std::string(key) + ": 365 days}").empty());
   }
 }
 
@@ -152,7 +148,7 @@ TEST_CASE("each state may have a law of its own, and a repair shop its stages") 
   CHECK(plan.replication == 3);
   CHECK(plan.replication_pace == 3);  // three replicas compute each part
   CHECK(plan.fleet().cold == 4);
-  CHECK(error_of("{detect: {mean: 30 s, law: weibull, shape: 0}}")
+  CHECK(refusal("{detect: {mean: 30 s, law: weibull, shape: 0}}")
             .find("the shape of a weibull law is from 0.1 to 10") != std::string::npos);
 }
 

@@ -35,7 +35,7 @@ std::vector<std::string> files_of(const std::string& folder) {
   return files;
 }
 
-// The quoted words of a libFuzzer dictionary, one a line; of its escapes only \n, \" and \\.
+// The quoted words of a libFuzzer dictionary, one a line, with its escapes \xAB, \" and \\.
 std::vector<std::string> words_of(const std::string& path) {
   std::vector<std::string> words;
   std::ifstream in(path);
@@ -43,8 +43,14 @@ std::vector<std::string> words_of(const std::string& path) {
     const std::size_t open = line.find('"'), close = line.rfind('"');
     if (line.starts_with('#') || open == std::string::npos || close <= open) continue;
     std::string word;
-    for (std::size_t i = open + 1; i < close; ++i)
-      word += line[i] != '\\' ? line[i] : line[++i] == 'n' ? '\n' : line[i];
+    for (std::size_t i = open + 1; i < close; ++i) {
+      if (line[i] == '\\' && line[++i] == 'x') {
+        word += static_cast<char>(std::stoi(line.substr(i + 1, 2), nullptr, 16));
+        i += 2;
+      } else {
+        word += line[i];
+      }
+    }
     words.push_back(std::move(word));
   }
   return words;

@@ -12,22 +12,13 @@
 #include "parallelism/kernel_time.hpp"
 #include "scenarios/collective_curves.hpp"
 #include "sim/error.hpp"
+#include "tests/error_of.hpp"
 #include "topology/network.hpp"
 #include "topology/tuner.hpp"
 
 using namespace runcast;
 
 namespace {
-
-template <class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 CalibrationRequest request() {
   CalibrationRequest r;
@@ -104,7 +95,7 @@ TEST_CASE("the rate and the prologue that matrix products were timed with come b
 TEST_CASE("rows of a GEMM file that cannot be are all told, each with its line") {
   Library library;
   auto read = [&](const char* csv) {
-    return message_of([&] { gemm_study(csv, "g.csv", "a100-80", library, request(), {}); });
+    return error_of([&] { gemm_study(csv, "g.csv", "a100-80", library, request(), {}); });
   };
   CHECK(read("m,n\n1,1\n") ==
         "g.csv:1: the column 'k' is missing\ng.csv:1: a column 'time_us' or 'tflops' is missing");
@@ -113,7 +104,7 @@ TEST_CASE("rows of a GEMM file that cannot be are all told, each with its line")
              "bf16\n") ==
         "g.csv:2: m must be a number of more than 0, not '-1'\ng.csv:3: a100-80 has no fp8 units\n"
         "g.csv:4: 1374 TFLOP/s is above the dense peak of 312");
-  CHECK(message_of([&] {
+  CHECK(error_of([&] {
           gemm_study("m,n,k,tflops\n1,1,1,1\n", "g.csv", "a100-8", library, request(), {});
         }).starts_with("--gpu: unknown GPU 'a100-8', did you mean 'a100-80'?"));
 }
@@ -190,9 +181,9 @@ TEST_CASE("nccl-tests behind a launcher's tags, with several reductions, and of 
 }
 
 TEST_CASE("a log without a table or without its ranks is refused") {
-  CHECK(message_of([] { read_nccl_tests("hello\n", "log.txt"); }) ==
+  CHECK(error_of([] { read_nccl_tests("hello\n", "log.txt"); }) ==
         "log.txt: no row of nccl-tests: its table has size, count, type, ..., time, algbw, busbw");
-  CHECK(message_of([] { read_nccl_tests("1024 256 float sum -1 16.94 0.06 0.11 0\n", "log.txt"); }) ==
+  CHECK(error_of([] { read_nccl_tests("1024 256 float sum -1 16.94 0.06 0.11 0\n", "log.txt"); }) ==
         "log.txt: the lines '#  Rank 0 ... on HOST device 0' are missing, which tell the ranks");
 }
 
@@ -220,7 +211,7 @@ TEST_CASE("an all-gather over two nodes moves the NICs, and a wrong number of ra
   for (const auto& row : (*study.document)["steps"])
     if (row["measured_s"].get<double>() > 1e-2) CHECK(std::abs(row["error"].get<double>()) < 0.05);
   run.nodes = 4;
-  CHECK(message_of([&] { nccl_study(run, "hgx-h100", library, request(), {}); }) ==
+  CHECK(error_of([&] { nccl_study(run, "hgx-h100", library, request(), {}); }) ==
         "--nccl: 16 ranks on 4 hosts, where hgx-h100 has 8 GPUs a node; run one rank on each GPU");
 }
 

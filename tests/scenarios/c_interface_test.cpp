@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "scenarios/experiment.hpp"
+#include "scenarios/documents.hpp"
 #include "tests/scenarios/experiment_helpers.hpp"
 
 namespace runcast {
@@ -38,7 +38,7 @@ TEST_CASE("the C interface answers with the document of the command line") {
   CHECK(reply.status == RUNCAST_DONE);
   Document document = library_run("one-node");
   document.set("layout.tensor=4");
-  CHECK(reply.text == step_document(std::move(document), Library(), {}).dump(2));
+  CHECK(reply.text == answer(*find_question("step"), std::move(document), Library(), {}).dump(2));
 }
 
 TEST_CASE("the C interface says no with a whole document when a model does not fit") {

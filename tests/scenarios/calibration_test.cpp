@@ -13,6 +13,7 @@
 
 #include "scenarios/calibration_study.hpp"
 #include "sim/error.hpp"
+#include "tests/error_of.hpp"
 
 using namespace runcast;
 namespace fs = std::filesystem;
@@ -45,16 +46,6 @@ void measure_with(std::vector<MeasuredStep>& steps, const std::vector<const Cons
       if (constants[k]->concerns(moved)) constants[k]->scale(moved, factors[k]);
     step.measured = to_seconds(simulate(moved, 1).step.time);
   }
-}
-
-template <class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 const LibraryEntry& entry_of(const std::vector<LibraryEntry>& entries, std::string_view name) {
@@ -226,7 +217,7 @@ TEST_CASE("constants are chosen by name or family, and a misspelt one is answere
   CHECK(constants_named({"gb200.power", "gb200.power"}).size() == 1);
   for (const Constant* c : constants_named({"blackwell"})) CHECK(c->name.starts_with("blackwell."));
   CHECK(constants_named({}).size() <= 45);
-  CHECK(message_of([] { constants_named({"hoper.gemm_wide"}); }) ==
+  CHECK(error_of([] { constants_named({"hoper.gemm_wide"}); }) ==
         "unknown constant 'hoper.gemm_wide', did you mean 'hopper.gemm_wide'?");
 }
 
@@ -307,15 +298,15 @@ TEST_CASE("requests that name what the table does not have are refused") {
   const PublishedTable table = published_rows(library);
   CalibrationRequest request;
   request.kind = "sparse";
-  CHECK(message_of([&] { calibration_study(table, library, request, {}); }) ==
+  CHECK(error_of([&] { calibration_study(table, library, request, {}); }) ==
         "--only sparse: choose dense, moe or all");
   request.kind = "all";
   request.folds = 1;
-  CHECK(message_of([&] { calibration_study(table, library, request, {}); }) ==
+  CHECK(error_of([&] { calibration_study(table, library, request, {}); }) ==
         "--folds: at least 2, or 0 for no cross-validation");
   request.folds = 0;
   request.hardware = {"h101"};
-  CHECK(message_of([&] {
+  CHECK(error_of([&] {
           calibration_study(table, library, request, {});
         }).starts_with("--hardware h101: no row was measured on it; the rows are of a100-40, a100-80"));
 }

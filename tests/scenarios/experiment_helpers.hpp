@@ -8,6 +8,7 @@
 #include "scenarios/experiment.hpp"
 #include "scenarios/library.hpp"
 #include "sim/error.hpp"
+#include "tests/error_of.hpp"  // IWYU pragma: export
 
 namespace runcast {
 
@@ -23,17 +24,6 @@ inline Document library_run(const std::string& name, const std::vector<std::stri
 inline nlohmann::ordered_json step_of(const std::string& name,
                                       const std::vector<std::string>& settings = {}) {
   return step_document(library_run(name, settings), Library(), {});
-}
-
-// The message of the ConfigError that `function` throws; "" when it throws none.
-template <class Function>
-std::string error_of(Function function) {
-  try {
-    function();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace runcast

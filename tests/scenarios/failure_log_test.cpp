@@ -5,6 +5,7 @@
 
 #include "failures/failure_process.hpp"
 #include "sim/random.hpp"
+#include "tests/error_of.hpp"
 
 using namespace runcast;
 using doctest::Approx;
@@ -15,13 +16,8 @@ FailureRecord read(const std::string& text, const LogOptions& options = {}) {
   return read_failure_log(text, "log.csv", options);
 }
 
-std::string error_of(const std::string& text) {
-  try {
-    read(text);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
+std::string refusal(const std::string& text) {
+  return error_of([&] { read(text); });
 }
 
 }  // namespace
@@ -97,10 +93,10 @@ TEST_CASE("a record that was drawn gives back the rates and the law that it was 
 }
 
 TEST_CASE("what is no record of failures is told with its line") {
-  CHECK(error_of("when,node\n1,2\n").find("log.csv:1: no column tells when something failed") !=
+  CHECK(refusal("when,node\n1,2\n").find("log.csv:1: no column tells when something failed") !=
         std::string::npos);
-  CHECK(error_of("time,node\nyesterday,2\n").find("log.csv:2: 'yesterday' is no time") != std::string::npos);
-  CHECK(error_of("time,node\n") == "log.csv: a record of failures has no rows");
-  CHECK(error_of("state,start_time\nFAILED,1\n").find("log.csv:1: a table of jobs needs") !=
+  CHECK(refusal("time,node\nyesterday,2\n").find("log.csv:2: 'yesterday' is no time") != std::string::npos);
+  CHECK(refusal("time,node\n") == "log.csv: a record of failures has no rows");
+  CHECK(refusal("state,start_time\nFAILED,1\n").find("log.csv:1: a table of jobs needs") !=
         std::string::npos);
 }

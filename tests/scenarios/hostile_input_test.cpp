@@ -15,29 +15,20 @@
 #include "scenarios/sweep.hpp"
 #include "sim/error.hpp"
 #include "sim/threads.hpp"
+#include "tests/error_of.hpp"
 
 using namespace runcast;
 
 namespace {
 
-template <class Action>
-std::string refusal(Action action) {
-  try {
-    action();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 std::string merge_refusal(const std::string& text) {
-  return refusal([&] { merged({{"a.jsonl", text}}); });
+  return error_of([&] { merged({{"a.jsonl", text}}); });
 }
 
 // one-node with other values; the sentence of its refusal, or of its unfolded step's.
 std::string refused(const std::vector<std::string>& sets, bool unfolded = false) {
   const Library library;
-  return refusal([&] {
+  return error_of([&] {
     Document document = scenario_source("one-node", library).open(sets);
     ExperimentOptions options;
     options.unfolded = unfolded;
@@ -69,7 +60,7 @@ TEST_CASE("a sweep does not write over a file that is no file of results") {
   study.design = Design::list;
   study.points = {{}};
   study.count = 1;
-  CHECK(refusal([&] { run_sweep(study, {}, path, library, {}, {}); }) ==
+  CHECK(error_of([&] { run_sweep(study, {}, path, library, {}, {}); }) ==
         path + ": it is no file of results; remove it, or give another --results");
   CHECK(std::filesystem::file_size(path) == 30);
   std::filesystem::remove(path);
@@ -88,7 +79,7 @@ TEST_CASE("shell variables that hold each other grow to 4 MiB, not to 8^20 bytes
 }
 
 TEST_CASE("a number past the range of doubles in config.json is refused with its place") {
-  const std::string told = refusal(
+  const std::string told = error_of(
       [] { import_huggingface("{\"model_type\": \"llama\", \"hidden_size\": 1e999}", "x", "c.json"); });
   CHECK(told.starts_with("c.json: "));
   CHECK(told.find("1e999") != std::string::npos);
@@ -127,7 +118,7 @@ TEST_CASE("limits are echoed where they are given, and only there") {
 TEST_CASE("a failure record with a second called inf, or a job of 1e18 nodes, is refused with its line") {
   const std::string header = "state,node_num,start,end\n";
   const auto told = [&](const std::string& row) {
-    return refusal([&] { read_failure_log(header + row, "jobs.csv", {}); });
+    return error_of([&] { read_failure_log(header + row, "jobs.csv", {}); });
   };
   CHECK(told("FAILED,1,2023-05-01 00:00:inf,2023-05-02\n")
             .starts_with("jobs.csv:2: '2023-05-01 00:00:inf' is no time"));
@@ -155,7 +146,7 @@ TEST_CASE("a latency of more than a second is refused where it stands") {
       "  scale_up: {name: x, kind: nvswitch, bandwidth: 450 GB/s, latency: 2 us, efficiency: 0.8},\n"
       "  nic: {name: y, count: 8, bandwidth: 400 Gbps, latency: 1e300 s, efficiency: 0.9}}, nodes: 2}\n"
       "training: {tokens: 1B, sequence_length: 8192, global_batch: 16}\n";
-  const std::string told = refusal([&] {
+  const std::string told = error_of([&] {
     Document document = Document::parse(text, "far.yaml");
     read_scenario(document, Library());
   });

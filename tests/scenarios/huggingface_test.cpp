@@ -9,6 +9,7 @@
 #include "scenarios/library_entries.hpp"
 #include "sim/config.hpp"
 #include "sim/error.hpp"
+#include "tests/error_of.hpp"
 
 using namespace runcast;
 
@@ -22,12 +23,7 @@ Model read(const std::string& json) {
 }
 
 std::string refusal(const std::string& json) {
-  try {
-    import_huggingface(json, "x", "c.json");
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
+  return runcast::error_of([&] { import_huggingface(json, "x", "c.json"); });
 }
 
 struct Config {

@@ -10,6 +10,7 @@
 #include "scenarios/interchange/shell_arguments.hpp"
 #include "sim/config.hpp"
 #include "sim/error.hpp"
+#include "tests/error_of.hpp"
 
 using namespace runcast;
 
@@ -34,12 +35,7 @@ std::set<std::string> said(const std::string& script) {
 }
 
 std::string refusal(const std::string& script) {
-  try {
-    import_megatron(script, "x", "x.sh", "hgx-h100", 0);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
+  return runcast::error_of([&] { import_megatron(script, "x", "x.sh", "hgx-h100", 0); });
 }
 
 constexpr const char* kGpt = " --vocab-size 51200 --max-position-embeddings 2048 --seq-length 2048 ";

@@ -9,20 +9,11 @@
 #include "scenarios/csv.hpp"
 #include "scenarios/validation.hpp"
 #include "sim/error.hpp"
+#include "tests/error_of.hpp"
 
 using namespace runcast;
 
 namespace {
-
-template <class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 bool holds(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -52,22 +43,22 @@ TEST_CASE("a table may have a byte order mark, CR LF, quoted commas, doubled quo
 }
 
 TEST_CASE("what is no table is refused with every place") {
-  CHECK(message_of([] { parse_csv("", "t.csv"); }) ==
+  CHECK(error_of([] { parse_csv("", "t.csv"); }) ==
         "t.csv:1: the table is empty; its first line names the columns");
   CHECK(
-      message_of([] { parse_csv("a,b\n1\n1,2,3\n", "t.csv"); }) ==
+      error_of([] { parse_csv("a,b\n1\n1,2,3\n", "t.csv"); }) ==
       "t.csv:2: 1 cells where the header names 2 columns\nt.csv:3: 3 cells where the header names 2 columns");
-  CHECK(message_of([] { parse_csv("a,b\n1,\"2\n3,4\n", "t.csv"); }) ==
+  CHECK(error_of([] { parse_csv("a,b\n1,\"2\n3,4\n", "t.csv"); }) ==
         "t.csv:2: a quoted cell is never closed");
-  CHECK(holds(message_of([] { parse_csv("a,b\n1,2\"\n", "t.csv"); }), "t.csv:2: a quote inside a cell"));
-  CHECK(holds(message_of([] { parse_csv("a,b\n\"1\"x,2\n", "t.csv"); }),
+  CHECK(holds(error_of([] { parse_csv("a,b\n1,2\"\n", "t.csv"); }), "t.csv:2: a quote inside a cell"));
+  CHECK(holds(error_of([] { parse_csv("a,b\n\"1\"x,2\n", "t.csv"); }),
               "t.csv:2: text after the closing quote"));
-  CHECK(message_of([] { parse_csv("a,a\n", "t.csv"); }) == "t.csv:1: column 'a' stands twice");
-  CHECK(holds(message_of([] { parse_csv(std::string_view("a\n\0\n", 4), "t.csv"); }), "a zero byte"));
+  CHECK(error_of([] { parse_csv("a,a\n", "t.csv"); }) == "t.csv:1: column 'a' stands twice");
+  CHECK(holds(error_of([] { parse_csv(std::string_view("a\n\0\n", 4), "t.csv"); }), "a zero byte"));
 }
 
 TEST_CASE("a misspelt column is named, a missing one too, and one of somebody's own is passed over") {
-  const std::string wrong = message_of([] { read_published("hardwar,gpus\nh100,8\n", "t.csv"); });
+  const std::string wrong = error_of([] { read_published("hardwar,gpus\nh100,8\n", "t.csv"); });
   CHECK(holds(wrong, "t.csv:1: unknown column 'hardwar', did you mean 'hardware'?"));
   CHECK(holds(wrong, "t.csv:1: column 'layers' is missing"));
   const PublishedTable t = read_published(
@@ -167,7 +158,7 @@ TEST_CASE("columns beyond the usual ones say what a model has: biases, windows, 
 
 TEST_CASE("an unknown id is answered with the nearest") {
   const Library library;
-  CHECK(holds(message_of([&] { published_scenario("mbridge-23", library); }), "did you mean 'mbridge-"));
+  CHECK(holds(error_of([&] { published_scenario("mbridge-23", library); }), "did you mean 'mbridge-"));
 }
 
 TEST_CASE("hardware, framework and layouts that cannot be expressed are reasons, never silence") {

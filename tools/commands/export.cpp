@@ -10,6 +10,7 @@
 #include "scenarios/interchange/chakra.hpp"
 #include "scenarios/interchange/megatron.hpp"
 #include "scenarios/shard.hpp"
+#include "tools/commands/option_values.hpp"
 #include "tools/commands/simulate.hpp"
 #include "tools/commands/trace.hpp"
 #include "tools/report/number.hpp"
@@ -130,9 +131,7 @@ Answer export_command(const Invocation& invocation) {
     if (row.kind == kind) return row.answer(invocation, invocation.arguments.positionals[1]);
     kinds.emplace_back(row.kind);
   }
-  const std::string near = nearest_name(kind, kinds);
-  throw ConfigError(fmt::format("export: unknown kind '{}'{}; legal: {}", kind,
-                                near.empty() ? "" : ", did you mean '" + near + "'?", fmt::join(kinds, " ")));
+  refuse_kind("export", kind, kinds);
 }
 
 }  // namespace runcast

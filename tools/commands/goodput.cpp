@@ -73,8 +73,7 @@ Answer goodput_command(const Invocation& invocation) {
     options.log_trial = arguments.has("log") ? whole_number(arguments.last("log"), "log", 0) : 0;
   std::optional<Output> timeline;
   if (arguments.has("timeline")) timeline.emplace(arguments.last("timeline"));
-  Json document =
-      goodput_document(open_scenario(arguments.positionals.front(), invocation), invocation.library, options);
+  Json document = simulated(invocation, options, "goodput");
   if (timeline) timeline->finish(run_trace(document));
   if (!arguments.has("log") && timeline) document["studies"].erase("log");
   return judged(std::move(document), invocation.style);

@@ -15,6 +15,7 @@
 #include "scenarios/interchange/nccl_topology.hpp"
 #include "scenarios/scenario.hpp"
 #include "sim/config.hpp"
+#include "tools/commands/option_values.hpp"
 #include "tools/commands/simulate.hpp"
 #include "tools/report/number.hpp"
 #include "tools/report/screen.hpp"
@@ -216,9 +217,7 @@ Answer import_command(const Invocation& invocation) {
     if (row.kind == kind) return row.answer(invocation, invocation.arguments.positionals[1]);
     kinds.emplace_back(row.kind);
   }
-  const std::string near = nearest_name(kind, kinds);
-  throw ConfigError(fmt::format("import: unknown kind '{}'{}; legal: {}", kind,
-                                near.empty() ? "" : ", did you mean '" + near + "'?", fmt::join(kinds, " ")));
+  refuse_kind("import", kind, kinds);
 }
 
 }  // namespace runcast

@@ -9,6 +9,7 @@
 #include "sim/config.hpp"
 #include "sim/error.hpp"
 #include "tools/commands/command.hpp"
+#include "tools/commands/option_values.hpp"
 
 namespace runcast {
 namespace {
@@ -26,10 +27,7 @@ std::vector<std::string> folders_of_kind(const std::vector<std::string>& folders
     return folder == kind || folder.starts_with(kind + "/") || folder.ends_with("/" + kind);
   });
   if (!found.empty()) return found;
-  const std::string near = nearest_name(kind, folders);
-  throw ConfigError(fmt::format("list: unknown kind '{}'{}; the kinds are {}", kind,
-                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
-                                joined(folders)));
+  refuse_kind("list", kind, folders);
 }
 
 const LibraryEntry& entry_named(const Library& library, const std::string& name) {

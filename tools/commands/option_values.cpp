@@ -1,14 +1,15 @@
 #include "tools/commands/option_values.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <vector>
 
 #include "sim/error.hpp"
+#include "sim/spelling.hpp"
 
 namespace runcast {
 namespace {
@@ -82,6 +83,13 @@ std::string value_with_unit(const Invocation& invocation, std::string_view optio
     throw ConfigError(
         fmt::format("unexpected argument '{}'; `runcast help` shows how commands are used", words[index]));
   return value + " " + words[index];
+}
+
+void refuse_kind(std::string_view command, const std::string& kind, const std::vector<std::string>& kinds) {
+  const std::string near = nearest_name(kind, kinds);
+  throw ConfigError(fmt::format("{}: unknown kind '{}'{}; legal: {}", command, kind,
+                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+                                fmt::join(kinds, " ")));
 }
 
 }  // namespace runcast

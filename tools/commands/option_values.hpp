@@ -1,11 +1,13 @@
 // Values of options that stand for physical quantities, and the word after one that is its unit
-// (`--budget 10000 USD` as well as `--budget '10000 USD'`). Errors begin with the option.
+// (`--budget 10000 USD` as well as `--budget '10000 USD'`). Errors begin with the option. Also the refusal of a kind
+// that a command does not know.
 #pragma once
 
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim/config.hpp"
 #include "tools/commands/command.hpp"
@@ -25,5 +27,9 @@ std::optional<Dollars> dollars_option(const Invocation&, std::string_view option
 // The value of `option`, with the positional at `index` as its unit where it has none of its own. Throws ConfigError
 // when that positional is there and belongs to no option.
 std::string value_with_unit(const Invocation&, std::string_view option, std::size_t index);
+
+// The word after a command is none of its kinds: throws ConfigError with the nearest and all of them.
+[[noreturn]] void refuse_kind(std::string_view command, const std::string& kind,
+                              const std::vector<std::string>& kinds);
 
 }  // namespace runcast

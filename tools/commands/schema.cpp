@@ -1,14 +1,10 @@
 // `runcast schema [KIND]`: the JSON Schema of scenarios, studies and library entries; with --format md, every key as a
 // table to read.
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <nlohmann/json.hpp>
 
 #include "scenarios/schema.hpp"
-#include "sim/config.hpp"
-#include "sim/error.hpp"
 #include "tools/commands/command.hpp"
+#include "tools/commands/option_values.hpp"
 
 namespace runcast {
 
@@ -25,10 +21,7 @@ Answer schema_command(const Invocation& invocation) {
     answer.markdown = schema_reference();
     return answer;
   }
-  const std::string near = nearest_name(name, names);
-  throw ConfigError(fmt::format("schema: unknown kind '{}'{}; legal: {}", name,
-                                near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
-                                fmt::join(names, " ")));
+  refuse_kind("schema", name, names);
 }
 
 }  // namespace runcast

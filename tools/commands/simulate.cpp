@@ -20,7 +20,6 @@ namespace runcast {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr std::int64_t kMostTrials = 1'000'000;  // five numbers of each are kept
 
 // On a terminal the pipeline is drawn too.
 Answer with_gantt(Answer answer, const Invocation& invocation, const ExperimentOptions& options) {
@@ -34,16 +33,16 @@ Answer with_gantt(Answer answer, const Invocation& invocation, const ExperimentO
 }  // namespace
 
 nlohmann::ordered_json simulated(const Invocation& invocation, const ExperimentOptions& options,
-                                 DocumentFunction function) {
-  return function(open_scenario(invocation.arguments.positionals.front(), invocation), invocation.library,
-                  options);
+                                 std::string_view question) {
+  const Question* row = find_question(question);
+  INVARIANT(row != nullptr);
+  return answer(*row, open_scenario(invocation.arguments.positionals.front(), invocation), invocation.library,
+                options);
 }
 
 Answer judged(nlohmann::ordered_json document, const Style& style) {
   std::string screen = result_screen(document, style);
-  const Json& fits = part_of(document, "step.memory.fits");
-  const bool finishes = !(number_of(document, "run.unfinished") == number_of(document, "run.trials"));
-  const bool verdict = (!fits.is_boolean() || fits.get<bool>()) && finishes;
+  const bool verdict = says_yes(document);
   return Answer(std::move(document), std::move(screen), verdict);
 }
 
@@ -81,9 +80,8 @@ std::string standard_input() {
 
 ScenarioSource source_of(const std::string& argument, const Invocation& invocation) {
   refuse_suffix(argument, invocation.library);
-  ScenarioSource source =
-      argument == "-" ? ScenarioSource{standard_input(), "<stdin>", {}}
-                      : scenario_source(argument, invocation.library);
+  ScenarioSource source = argument == "-" ? ScenarioSource{standard_input(), "<stdin>", {}}
+                                          : scenario_source(argument, invocation.library);
   source.sets = invocation.arguments.all("set");
   return source;
 }
@@ -102,7 +100,7 @@ ExperimentOptions experiment_options(const Invocation& invocation, Progress& pro
   options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   if (arguments.has("threads"))
     options.threads =
-        static_cast<int>(std::min<std::int64_t>(whole_number(arguments.last("threads"), "threads", 1), 1024));
+        static_cast<int>(std::min(whole_number(arguments.last("threads"), "threads", 1), kMostThreads));
   options.automatic_trials = arguments.has("trials") && arguments.last("trials") == "auto";
   if (arguments.has("trials") && !options.automatic_trials)
     options.trials = whole_number(arguments.last("trials"), "trials", 1, kMostTrials);
@@ -117,8 +115,7 @@ Answer run_command(const Invocation& invocation) {
   TraceFile trace(invocation.arguments);
   if (trace.asked()) options.log_trial = 0;
   options.studies = invocation.arguments.has("report");
-  options.activity = true;
-  Json document = simulated(invocation, options, run_document);
+  Json document = simulated(invocation, options, "run");
   trace.write_run(document);
   return with_gantt(judged(std::move(document), invocation.style), invocation, options);
 }
@@ -126,17 +123,15 @@ Answer run_command(const Invocation& invocation) {
 Answer step_command(const Invocation& invocation) {
   Progress progress("trials", invocation.arguments.has("quiet"));
   ExperimentOptions options = experiment_options(invocation, progress);
-  options.activity = true;
   TraceFile trace(invocation.arguments);
-  Json document = simulated(invocation, options, step_document);
+  Json document = simulated(invocation, options, "step");
   trace.write_step(document, invocation.library, options);
   return with_gantt(judged(std::move(document), invocation.style), invocation, options);
 }
 
 Answer memory_command(const Invocation& invocation) {
   Progress progress("trials", invocation.arguments.has("quiet"));
-  return judged(simulated(invocation, experiment_options(invocation, progress), memory_document),
-                invocation.style);
+  return judged(simulated(invocation, experiment_options(invocation, progress), "memory"), invocation.style);
 }
 
 }  // namespace runcast

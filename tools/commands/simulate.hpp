@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "scenarios/csv.hpp"  // IWYU pragma: export (read_text)
-#include "scenarios/experiment.hpp"
+#include "scenarios/documents.hpp"
 #include "scenarios/scenario_source.hpp"
 #include "sim/config.hpp"
 #include "tools/commands/command.hpp"
@@ -18,9 +18,8 @@ ScenarioSource source_of(const std::string& argument, const Invocation& invocati
 Document open_scenario(const std::string& argument, const Invocation& invocation);
 // Its progress calls `progress`, which must outlive it.
 ExperimentOptions experiment_options(const Invocation& invocation, Progress& progress);
-using DocumentFunction = nlohmann::ordered_json (*)(Document, const Library&, const ExperimentOptions&);
-// The document of the scenario that stands first on the command line.
-nlohmann::ordered_json simulated(const Invocation&, const ExperimentOptions&, DocumentFunction);
+// What `question` says of the scenario that stands first on the command line.
+nlohmann::ordered_json simulated(const Invocation&, const ExperimentOptions&, std::string_view question);
 // An answer on its usual screen; no when it does not fit or no trial finishes.
 Answer judged(nlohmann::ordered_json document, const Style& style);
 // A whole number from `least` to `most` for an option; ConfigError otherwise.

@@ -6,14 +6,13 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "scenarios/experiment.hpp"
+#include "scenarios/documents.hpp"
 #include "scenarios/library.hpp"
 #include "scenarios/scenario_source.hpp"
 #include "scenarios/search.hpp"
@@ -23,9 +22,6 @@ namespace {
 
 namespace py = pybind11;
 using namespace runcast;
-
-constexpr int kMostThreads = 1024;
-constexpr std::int64_t kMostTrials = 1'000'000;
 
 Library library_of(const std::string& directory) {
   Library library;
@@ -39,16 +35,6 @@ std::pair<std::string, std::string> open_source(const std::string& name, const s
   return {source.name, source.text};
 }
 
-using DocumentFunction = nlohmann::ordered_json (*)(Document, const Library&, const ExperimentOptions&);
-struct CommandRow {
-  std::string_view name;
-  DocumentFunction document;
-};
-constexpr std::array<CommandRow, 4> kCommands = {{{"run", run_document},
-                                                  {"step", step_document},
-                                                  {"goodput", goodput_document},
-                                                  {"memory", memory_document}}};
-
 ExperimentOptions options_of(std::int64_t trials, std::uint64_t seed, int threads) {
   if (trials < -1 || trials > kMostTrials)
     throw ConfigError(fmt::format("trials: {} is not from 1 to {}", trials, kMostTrials));
@@ -57,17 +43,17 @@ ExperimentOptions options_of(std::int64_t trials, std::uint64_t seed, int thread
   if (trials > 0) options.trials = trials;
   options.automatic_trials = trials == -1;
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  options.threads = std::clamp(threads > 0 ? threads : cores, 1, kMostThreads);
+  options.threads = std::clamp(threads > 0 ? threads : cores, 1, static_cast<int>(kMostThreads));
   return options;
 }
 
 std::string ask(const std::string& command, const std::string& name, const std::string& text,
                 const std::vector<std::string>& sets, const std::string& library, std::int64_t trials,
                 std::uint64_t seed, int threads) {
-  const auto* row = std::ranges::find(kCommands, command, &CommandRow::name);
-  if (row == kCommands.end()) throw ConfigError("unknown question '" + command + "'");
+  const Question* question = find_question(command);
+  if (question == nullptr) throw ConfigError("unknown question '" + command + "'");
   const ScenarioSource source{text, name, sets};
-  return row->document(source.open(), library_of(library), options_of(trials, seed, threads)).dump();
+  return answer(*question, source.open(), library_of(library), options_of(trials, seed, threads)).dump();
 }
 
 std::string search(const std::string& name, const std::string& text, const std::vector<std::string>& sets,

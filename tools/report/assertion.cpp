@@ -121,7 +121,8 @@ bool compared(const std::string& operation, const Json& left, const Json& right,
   const bool same_kind =
       numbers || (left.is_string() && right.is_string()) || (left.is_boolean() && right.is_boolean());
   if (!same_kind || (!numbers && operation != "==" && operation != "!="))
-    refuse(text, fmt::format("{} and {} cannot be compared by {}", left.dump(), right.dump(), operation));
+    refuse(text,
+           fmt::format("{} and {} cannot be compared by {}", json_text(left), json_text(right), operation));
   if (!numbers) return (left == right) == (operation == "==");
   const double a = left.get<double>();
   const double b = right.get<double>();
@@ -212,7 +213,7 @@ struct Assertion::Claim {
     const Json own = literal(token);
     if (!own.is_null()) return own;
     const Json& found = value_at(result, token.text, fmt::format("--assert '{}'", text));
-    values += fmt::format("{}{} is {}", values.empty() ? "" : ", ", token.text, found.dump());
+    values += fmt::format("{}{} is {}", values.empty() ? "" : ", ", token.text, json_text(found));
     return found;
   }
 

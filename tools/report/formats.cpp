@@ -183,13 +183,13 @@ Format format_of_file(const std::string& path) {
       "-o {}: its suffix names no format; use .json, .jsonl, .csv, .md or .txt, or say --format", path));
 }
 
-std::string as_json(const Json& document) { return document.dump(2) + "\n"; }
+std::string as_json(const Json& document) { return json_text(document, 2) + "\n"; }
 
 std::string as_jsonl(const Json& document) {
   const Json* rows = main_table(document);
-  if (rows == nullptr) return document.dump() + "\n";
+  if (rows == nullptr) return json_text(document) + "\n";
   std::string text;
-  for (const Json& row : *rows) text += row.dump() + "\n";
+  for (const Json& row : *rows) text += json_text(row) + "\n";
   return text;
 }
 

@@ -7,6 +7,7 @@
 
 #include "sim/error.hpp"
 #include "tools/report/html_files.hpp"
+#include "tools/report/number.hpp"
 #include "tools/report/screen.hpp"
 #include "tools/report/trace.hpp"
 
@@ -135,7 +136,7 @@ std::string html_report(const Json& document) {
   fill(page, "@D3@", file("d3.min.js"));
   fill(page, "@SCRIPT@", file("charts.js") + file("gantt.js") + file("report.js"));
   // What the user wrote comes last, and the title, which stands first, after the data: no name is taken for a mark.
-  fill(page, "@DATA@", script_safe(document.dump()));
+  fill(page, "@DATA@", script_safe(json_text(document)));
   fill(page, "@TITLE@", escaped(name.empty() ? "Runcast" : name));
   return page;
 }

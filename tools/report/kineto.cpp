@@ -7,6 +7,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "tools/report/number.hpp"
+
 namespace runcast {
 namespace {
 
@@ -89,7 +91,7 @@ Json launch_event(const TimelineSlice& s, Duration shift, std::int64_t correlati
 std::string kineto_trace(const StepTimeline& timeline, RankId rank, int steps) {
   const RankTimeline r = timeline.of(rank);
   std::string events;
-  const auto add = [&](const Json& event) { events += (events.empty() ? "" : ",\n") + event.dump(); };
+  const auto add = [&](const Json& event) { events += (events.empty() ? "" : ",\n") + json_text(event); };
   add({{"ph", "M"},
        {"name", "process_name"},
        {"pid", 0},

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/report/kineto.hpp"
+#include "tools/report/number.hpp"
 
 namespace runcast {
 namespace {
@@ -85,7 +86,7 @@ std::string memory_snapshot(const StepTimeline& timeline, RankId rank) {
   Json document = {{"segments", snapshot.segments(base, other, kept)},
                    {"device_traces", Json::array({snapshot.take()})},
                    {"allocator_settings", Json::object()}};
-  return document.dump() + "\n";
+  return json_text(document) + "\n";
 }
 
 }  // namespace runcast

@@ -24,4 +24,7 @@ std::string unit_of(std::string_view path);
 // The value as it stands in a table of keys and values: shortest text that reads back to the same number.
 std::string plain_text(const nlohmann::ordered_json& value);
 
+// JSON text (indent -1: one line); bytes that are not UTF-8, such as a file's name may hold, become U+FFFD.
+std::string json_text(const nlohmann::ordered_json& value, int indent = -1);
+
 }  // namespace runcast

@@ -138,9 +138,9 @@ std::string provenance_part(const Json& document, const Style& style) {
 
 std::string result_screen(const Json& document, const Style& style) {
   std::string out;
-  for (const auto part : {scenario_part, step_part, unfolded_part, communication_part, memory_part, run_part, phases_part,
-                          checkpoint_part, studies_part, comparison_part, cost_part, published_part, sensitivity_part, trace_part,
-                          provenance_part}) {
+  for (const auto part : {scenario_part, step_part, unfolded_part, communication_part, memory_part, run_part,
+                          phases_part, checkpoint_part, studies_part, comparison_part, cost_part,
+                          published_part, sensitivity_part, trace_part, provenance_part}) {
     const std::string text = part(document, style);
     if (!text.empty()) out += (out.empty() ? "" : "\n") + text;
   }

@@ -84,9 +84,9 @@ std::string states_part(const Json& d, const Style& style) {
   Columns table = right_columns("recompute", {"activations of one sequence", "a token"});
   for (const Json& row : part_of(m, "activations_of_one_sequence"))
     table.row({words_of(text_of(row, "recompute")) +
-                   (row.contains("segments")
-                        ? fmt::format(" of layers: {} segments, a rule of thumb", number(number_of(row, "segments")))
-                        : std::string()),
+                   (row.contains("segments") ? fmt::format(" of layers: {} segments, a rule of thumb",
+                                                           number(number_of(row, "segments")))
+                                             : std::string()),
                fixed(number_of(row, "layers_gb"), 2) + " GB",
                bytes_text(number_of(row, "layers_bytes_per_token"))});
   return out + table.text(2) +

@@ -164,8 +164,9 @@ std::string decisions_part(const Json& document, const Style& style) {
   add("ordering.same_precision_and_sequence",
       "  {} of the {} of them with equal number format and sequence length; rank correlation {}\n");
   if (const Json& sweeps = part_of(document, "layout_sweeps.sweeps"); sweeps.is_array() && !sweeps.empty()) {
-    out += fmt::format("  {} layout sweeps (one model, machine, batch and software): median rank correlation {}\n",
-                       sweeps.size(), fixed(number_of(document, "layout_sweeps.median"), 2));
+    out += fmt::format(
+        "  {} layout sweeps (one model, machine, batch and software): median rank correlation {}\n",
+        sweeps.size(), fixed(number_of(document, "layout_sweeps.median"), 2));
     for (const Json& sweep : sweeps)
       out += fmt::format("    {}  {} rows  {}\n", fixed(number_of(sweep, "spearman"), 2),
                          number(number_of(sweep, "rows")), text_of(sweep, "sweep"));

@@ -148,8 +148,8 @@ TraceText chrome_trace(const StepTimeline& timeline, const std::vector<RankId>& 
   other["ranks_shown"] = rank_list(out.shown);
   other["ranks_of_job"] = timeline.layout().world();
   other["ranks_left_out_for_size"] = rank_list(out.left_out);
-  out.text = "{\"displayTimeUnit\":\"ms\",\"otherData\":" + other.dump() + ",\n\"traceEvents\":[\n" + body +
-             "\n]}\n";
+  out.text = "{\"displayTimeUnit\":\"ms\",\"otherData\":" + json_text(other) + ",\n\"traceEvents\":[\n" +
+             body + "\n]}\n";
   return out;
 }
 

@@ -54,8 +54,9 @@ class RunTrace {
   }
   void add(Json event) { events_.push_back(std::move(event)); }
   std::string text(const Json& about) const {
-    std::string out = "{\"displayTimeUnit\":\"ms\",\"otherData\":" + about.dump() + ",\n\"traceEvents\":[\n";
-    for (std::size_t i = 0; i < events_.size(); ++i) out += (i > 0 ? ",\n" : "") + events_[i].dump();
+    std::string out =
+        "{\"displayTimeUnit\":\"ms\",\"otherData\":" + json_text(about) + ",\n\"traceEvents\":[\n";
+    for (std::size_t i = 0; i < events_.size(); ++i) out += (i > 0 ? ",\n" : "") + json_text(events_[i]);
     return out + "\n]}\n";
   }
 
