@@ -232,6 +232,11 @@ double step_factor(const FailureClass& failure, double slowdown) {
   return std::max(1.0, low.step + line * (slowdown - low.slowdown));
 }
 
+FailureModel without_preemption(FailureModel model) {
+  std::erase_if(model.classes, [](const FailureClass& f) { return f.action == Action::preempt; });
+  return model;
+}
+
 std::int64_t domain_size(const FailureClass& failure, const JobScale& scale) {
   if (!has_victims(failure)) return scale.nodes;
   return std::min(scale.nodes, failure.size > 0 ? failure.size : scale.nodes_in(failure.domain));

@@ -137,6 +137,9 @@ FailureModel read_failures(Section section);
 // linear between the points of its response (from 1, and on beyond the last one).
 double step_factor(const FailureClass& failure, double slowdown);
 
+// The same where the cloud takes no node back.
+FailureModel without_preemption(FailureModel model);
+
 // Nodes in the class's domain, at this scale.
 std::int64_t domain_size(const FailureClass& failure, const JobScale& scale);
 // Nodes that one event of the class takes down on average.

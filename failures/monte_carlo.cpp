@@ -83,12 +83,14 @@ class Fold {
   std::vector<ClassSums> classes_;
   double wall_ = 0, useful_ = 0, saves_ = 0, waits_ = 0;
   FleetMeans fleet_;
+  NodeTime nodes_;  // of those that finished
   std::int64_t unfinished_ = 0;
 };
 
 void Fold::add(const RunResult& r) {
   figures_.days.push_back(r.finished ? in_days(to_seconds(r.wall)) : kUnknown);
   figures_.goodput.push_back(r.goodput());
+  figures_.nodes.push_back(r.nodes);
   interruptions_.push_back(static_cast<double>(r.interruptions()));
   unplanned_.push_back(static_cast<double>(r.unplanned));
   first_.push_back(r.first_failure ? in_hours(to_seconds(*r.first_failure)) : kUnknown);
@@ -98,6 +100,11 @@ void Fold::add(const RunResult& r) {
   saves_ += static_cast<double>(r.saves);
   waits_ += static_cast<double>(r.waits);
   unfinished_ += r.finished ? 0 : 1;
+  if (r.finished) {
+    nodes_.absent += r.nodes.absent;
+    nodes_.spares_absent += r.nodes.spares_absent;
+    nodes_.on_demand += r.nodes.on_demand;
+  }
   for (std::size_t c = 0; c < classes_.size(); ++c) {
     classes_[c].events += static_cast<double>(r.events_by_class[c]);
     classes_[c].interruptions += static_cast<double>(r.interruptions_by_class[c]);
@@ -146,6 +153,8 @@ RunSummary Fold::summary() const {
                         &s.fleet.retired, &s.fleet.borrowed, &s.fleet.selections, &s.fleet.suspects})
     *count /= n;
   s.unfinished = unfinished_;
+  const auto finished = static_cast<double>(std::max<std::int64_t>(1, trials() - unfinished_));
+  s.nodes = {nodes_.absent / finished, nodes_.spares_absent / finished, nodes_.on_demand / finished};
   return s;
 }
 

@@ -56,6 +56,7 @@ struct RunSummary {
   double waits = 0;                       // recoveries that waited for a node
   Seconds mean_wait{0};                   // each
   FleetMeans fleet;
+  NodeTime nodes;  // mean of the trials that finished
   std::int64_t trials = 0;
   std::int64_t unfinished = 0;  // trials that were given up: no progress against the failures
 };
@@ -63,6 +64,7 @@ struct RunSummary {
 // Figures of each trial, in order; days are NaN where a trial did not finish.
 struct TrialFigures {
   std::vector<double> days, goodput;
+  std::vector<NodeTime> nodes;
 };
 
 // The trials themselves, in order. REQUIRES: problems(input) is empty.

@@ -53,8 +53,42 @@ void NodeFleet::mark_broken(std::int32_t id, std::size_t cause) {
   nodes_[static_cast<std::size_t>(id)].cause = cause;
 }
 
+// What has passed since the last change counts as the fleet was. An empty position is that of a node that was taken back
+// first, and what other nodes do not fill the standbys do.
+void NodeFleet::settle(Time at) {
+  INVARIANT(at >= settled_);
+  const double passed = to_seconds(at - settled_).value;
+  settled_ = at;
+  if (away_ == 0 && rented_.empty()) return;
+  const auto rented = static_cast<std::int64_t>(rented_.size());
+  const auto pooled = plan_.cold + plan_.reserve - static_cast<std::int64_t>(cold_.size() + reserve_.size());
+  const std::int64_t empty = std::min(missing(), away_);
+  const std::int64_t stand_in =
+      std::clamp<std::int64_t>(away_ - empty - rented - pooled, 0, plan_.endless ? 0 : plan_.standby);
+  time_.absent += passed * static_cast<double>(empty);
+  time_.spares_absent += passed * static_cast<double>(stand_in);
+  time_.on_demand += passed * static_cast<double>(rented);
+}
+
+const NodeTime& NodeFleet::node_time(Time now) {
+  advance(now);
+  settle(now);
+  return time_;
+}
+
+bool NodeFleet::on_demand(std::int64_t position, Time now) {
+  advance(now);
+  return at(position) >= 0 && node(at(position)).on_demand;
+}
+
+// Nodes on demand that may still come: one for each that is away.
+std::int64_t NodeFleet::rentable() const {
+  return plan_.on_demand ? std::max<std::int64_t>(0, away_ - static_cast<std::int64_t>(rented_.size())) : 0;
+}
+
 void NodeFleet::remove(std::int64_t position) {
   auto& here = positions_[static_cast<std::size_t>(position)];
+  if (nodes_[static_cast<std::size_t>(here)].on_demand) std::erase(rented_, here);
   nodes_[static_cast<std::size_t>(here)].position = -1;
   here = -1;
   empty_.push_back(position);
@@ -65,7 +99,9 @@ void NodeFleet::fail(std::int64_t position, const FailureClass& failure, std::si
   advance(now);  // crews that are free by now are free for this node
   const std::int32_t id = at(position);
   if (id < 0) return;
+  settle(now);
   remove(position);
+  if (node(id).on_demand) return;  // given back
   nodes_[static_cast<std::size_t>(id)].cause = index;
   const RepairShop& shop = plan_.shop;
   const bool staged = shop.staged && !failure.own_repair && failure.action == Action::swap;
@@ -73,7 +109,13 @@ void NodeFleet::fail(std::int64_t position, const FailureClass& failure, std::si
   if (!staged) {
     ticket.manual =
         failure.repair.value > 0 ? bounded(Seconds(repair.exponential(failure.repair.value))) : Duration{};
-    if (!plan_.endless) want_crew(shop_, ticket, now);
+    if (failure.action == Action::preempt) {
+      ticket.taken = true;
+      ++away_;
+      push(shop_, now + ticket.manual, Stage::automatic, ticket);
+    } else if (!plan_.endless) {
+      want_crew(shop_, ticket, now);
+    }
     return;
   }
   const auto length = [&](Seconds mean) {
@@ -97,9 +139,10 @@ void NodeFleet::suspect(std::int64_t position, Time now) {
   advance(now);
   const std::int32_t id = at(position);
   if (id < 0) return;
+  settle(now);
   remove(position);
   ++counts_.suspects;
-  if (plan_.endless) return;
+  if (plan_.endless || node(id).on_demand) return;
   const Node& record = node(id);  // tests find nothing: it is what it was
   push(shop_, now + to_clock(plan_.shop.suspect), Stage::burn_in,
        {id, {}, {}, {}, false, !record.lemon && !record.broken, false, false});
@@ -161,6 +204,12 @@ void NodeFleet::take_back(const Returned& returned, Time now) {
   } else if (ticket.fixed) {
     record.broken = record.lemon = false;
   }
+  if (ticket.taken) --away_;
+  if (!rented_.empty()) {  // in the place of a node on demand, whose record goes on
+    nodes_[static_cast<std::size_t>(rented_.front())].on_demand = false;
+    rented_.erase(rented_.begin());
+    return;
+  }
   (static_cast<std::int64_t>(standby_.size()) < plan_.standby || plan_.cold == 0 ? standby_ : cold_)
       .push_back(returned.node);
 }
@@ -168,7 +217,10 @@ void NodeFleet::take_back(const Returned& returned, Time now) {
 void NodeFleet::advance(Time now) {
   while (!shop_.due.empty() && shop_.due.front().at <= now) {
     const Time at = shop_.due.front().at;
-    if (const Returned back = step(shop_); back.node >= 0) take_back(back, at);
+    const Returned back = step(shop_);
+    if (back.node < 0) continue;
+    settle(at);
+    take_back(back, at);
   }
 }
 
@@ -176,21 +228,27 @@ void NodeFleet::advance(Time now) {
 
 Time NodeFleet::ready(Time now) {
   advance(now);
-  const auto there = static_cast<std::int64_t>(standby_.size() + cold_.size() + reserve_.size());
+  const auto there = static_cast<std::int64_t>(standby_.size() + cold_.size() + reserve_.size()) + rentable();
   std::int64_t wanted = missing() - there;
-  if (plan_.endless || wanted <= 0) return now;
+  if (plan_.endless)  // only those are missing that were taken back
+    wanted = std::min(wanted, away_ - static_cast<std::int64_t>(rented_.size()) - rentable());
+  if (wanted <= 0) return now;
+  // A node that comes back where one on demand stood in, or could, makes none more.
+  const auto adds = [&](const Ticket& ticket) { return !(plan_.on_demand && ticket.taken); };
   if (!plan_.shop.staged && shop_.queue.empty()) {  // each repair ends as it stands: no need to play it
-    if (static_cast<std::size_t>(wanted) > shop_.due.size()) return kNever;
     std::vector<Time> ends;
     ends.reserve(shop_.due.size());
-    for (const Due& due : shop_.due) ends.push_back(due.at);
+    for (const Due& due : shop_.due)
+      if (adds(due.ticket)) ends.push_back(due.at);
+    if (static_cast<std::size_t>(wanted) > ends.size()) return kNever;
     std::nth_element(ends.begin(), ends.begin() + (wanted - 1), ends.end());
     return ends[static_cast<std::size_t>(wanted - 1)];
   }
   Shop ahead = shop_;
   while (!ahead.due.empty()) {
     const Time at = ahead.due.front().at;
-    if (step(ahead).node >= 0 && --wanted == 0) return at;
+    const Returned back = step(ahead);
+    if (back.node >= 0 && adds(back.ticket) && --wanted == 0) return at;
   }
   return kNever;
 }
@@ -205,19 +263,21 @@ void NodeFleet::place(std::int32_t id, Filling& filling) {
   filling.entered.push_back(id);
 }
 
+// A node with a record of its own: as likely a lemon, as old as the run's.
+void NodeFleet::place_new(Filling& filling, bool on_demand) {
+  const auto id = static_cast<std::int32_t>(nodes_.size());
+  nodes_.push_back({});
+  nodes_.back().born = born_;
+  nodes_.back().lemon = is_lemon(nodes_.size() - 1);
+  nodes_.back().on_demand = on_demand;
+  if (on_demand) rented_.push_back(id);
+  place(id, filling);
+}
+
 NodeFleet::Filling NodeFleet::fill(Time now) {
   Filling filling;
-  if (plan_.endless) {
-    // Another node of a large cluster, with a record of its own: as likely a lemon, as old as the run's.
-    while (!empty_.empty()) {
-      nodes_.push_back({});
-      nodes_.back().born = born_;
-      nodes_.back().lemon = is_lemon(nodes_.size() - 1);
-      place(static_cast<std::int32_t>(nodes_.size() - 1), filling);
-    }
-    return filling;
-  }
   advance(now);
+  settle(now);
   const auto from = [&](std::deque<std::int32_t>& source, std::int64_t& taken) {
     while (!empty_.empty() && !source.empty()) {
       place(source.front(), filling);
@@ -227,6 +287,11 @@ NodeFleet::Filling NodeFleet::fill(Time now) {
   };
   std::int64_t warm = 0;
   from(standby_, warm);
+  if (plan_.endless) {  // another node of a large cluster, but for those that were taken back
+    while (missing() > away_ - static_cast<std::int64_t>(rented_.size())) place_new(filling, false);
+    while (!empty_.empty() && rentable() > 0) place_new(filling, true);
+    return filling;
+  }
   from(cold_, filling.cold);
   if (filling.cold > 0) {  // a selection of hosts also fills up the standbys
     ++counts_.selections;
@@ -235,6 +300,7 @@ NodeFleet::Filling NodeFleet::fill(Time now) {
       cold_.pop_front();
     }
   }
+  for (; !empty_.empty() && rentable() > 0; ++filling.rented) place_new(filling, true);
   from(reserve_, filling.borrowed);
   counts_.borrowed += filling.borrowed;
   return filling;
@@ -248,6 +314,11 @@ std::int64_t NodeFleet::in_repair(Time now) {
 std::int64_t NodeFleet::idle(Time now) {
   advance(now);
   return static_cast<std::int64_t>(standby_.size() + cold_.size() + reserve_.size());
+}
+
+std::int64_t NodeFleet::warm(Time now) {
+  advance(now);
+  return static_cast<std::int64_t>(standby_.size());
 }
 
 }  // namespace runcast

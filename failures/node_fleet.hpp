@@ -1,9 +1,11 @@
 // The nodes of a job by name: who works at which position, who stands by, who is in repair and comes back how.
 //   IN_JOB -> (failed) -> [reset by the policy] | AUTOMATIC repair -> MANUAL repair (a crew) -> BURN_IN
 //          -> standby | still broken | RETIRED and replaced by a new node
+//   IN_JOB -> (taken back) -> AWAY, no crew works on it -> standby; meanwhile, where wanted, a node on demand
 // Sources of nodes, in this order: warm standbys, cold nodes of the working pool, the reserve (other jobs are
 // preempted, one after another), repairs that end. Each node's way through the shop is drawn when it enters;
 // only the wait for a crew depends on others (first come, first served).
+// A node on demand is given back as soon as any node returns: assumption, that change costs nothing.
 // Leaves out: standbys that fail while idle, crews with shifts, spare parts that run out.
 #pragma once
 
@@ -35,10 +37,11 @@ struct RepairShop {
 };
 
 struct FleetPlan {
-  bool endless = false;      // failed nodes are replaced by others of the cluster at once
+  bool endless = false;  // failed nodes are replaced by others of the cluster at once; taken ones come back
   std::int64_t standby = 0;  // warm
   std::int64_t cold = 0;     // of the working pool
   std::int64_t reserve = 0;  // run other jobs
+  bool on_demand = false;    // there is always a node on demand in place of one that was taken back
   RepairShop shop;
 };
 
@@ -48,6 +51,14 @@ struct Node {
   std::size_t cause = 0;   // class of its last failure
   std::uint32_t stay = 0;  // how often it has entered the job
   Time born{};             // when it was new (negative: before the run)
+  bool on_demand = false;  // in place of one that was taken back
+};
+
+// Node-seconds of a run that differ from all nodes and spares all along: what is not paid, and what is paid otherwise.
+struct NodeTime {
+  double absent = 0;         // positions of the job that stay empty because the node was taken back
+  double spares_absent = 0;  // standbys that fill such positions
+  double on_demand = 0;      // positions that are filled on demand
 };
 
 class NodeFleet {
@@ -74,6 +85,7 @@ class NodeFleet {
   struct Filling {
     std::vector<std::int32_t> entered;    // their records say where
     std::int64_t cold = 0, borrowed = 0;  // of these from the working pool and the reserve
+    std::int64_t rented = 0;              // on demand
   };
   // Fills as many positions as there are nodes at `now`.
   Filling fill(Time now);
@@ -85,6 +97,9 @@ class NodeFleet {
   const Counts& counts() const { return counts_; }
   std::int64_t in_repair(Time now);
   std::int64_t idle(Time now);
+  std::int64_t warm(Time now);  // standbys
+  bool on_demand(std::int64_t position, Time now);
+  const NodeTime& node_time(Time now);
 
  private:
   enum class Stage : std::uint8_t { automatic, manual, burn_in, replacement };
@@ -92,6 +107,7 @@ class NodeFleet {
     std::int32_t node;
     Duration manual, burn_in, replacement;
     bool escalates, fixed, retires, staged;
+    bool taken = false;  // by the cloud: not broken
   };
   struct Due {
     Time at;
@@ -118,6 +134,9 @@ class NodeFleet {
   void advance(Time now);
   void take_back(const Returned& returned, Time now);
   void place(std::int32_t id, Filling& filling);
+  void place_new(Filling& filling, bool on_demand);
+  std::int64_t rentable() const;
+  void settle(Time at);
   bool is_lemon(std::size_t id) const;
 
   const FleetPlan& plan_;
@@ -128,6 +147,10 @@ class NodeFleet {
   std::vector<std::int32_t> positions_;  // position -> node, -1 when empty
   std::deque<std::int64_t> empty_;       // positions, the longest empty first
   std::deque<std::int32_t> standby_, cold_, reserve_;
+  std::int64_t away_ = 0;             // taken back by the cloud
+  std::vector<std::int32_t> rented_;  // in the job on demand, the longest first
+  Time settled_{};
+  NodeTime time_;  // until then
   Shop shop_;
   Counts counts_;
 };

@@ -261,6 +261,7 @@ FleetPlan RecoveryPlan::fleet() const {
   FleetPlan fleet;
   fleet.endless = policy->supply == Supply::unlimited;
   fleet.shop = shop;
+  fleet.on_demand = on_demand;
   if (policy->supply != Supply::spares) return fleet;
   fleet.standby = spares;
   fleet.cold = cold_spares;
@@ -273,6 +274,11 @@ std::vector<std::string> warnings(const RecoveryPlan& plan, const FailureModel& 
                                   const JobScale& scale) {
   std::vector<std::string> sentences;
   if (plan.policy->supply == Supply::unlimited) return sentences;
+  if (plan.on_demand) {
+    RecoveryPlan alone = plan;
+    alone.on_demand = false;
+    return warnings(alone, without_preemption(failures), scale);
+  }
   const double out = swap_rate(failures, scale) * mean_repair(failures, scale);
   const auto there = static_cast<double>(plan.spares + plan.cold_spares + plan.reserve);
   if (out > 0.1 && there < out)

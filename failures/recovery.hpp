@@ -138,6 +138,7 @@ struct RecoveryPlan {
   std::int64_t spares = 0;      // unused by Supply::unlimited
   double spread = 0, manual_probability = 0;
   std::int64_t cold_spares = 0, reserve = 0;
+  bool on_demand = false;  // a node that was taken back is replaced on demand, cold, while it is away
   Duration cold_reschedule, preemption;
   RepairShop shop;
   double misdiagnosis = 0;

@@ -102,10 +102,12 @@ std::optional<Run::Trouble> Run::strike_node(const NodeHazard::Strike& strike) {
   return trouble;
 }
 
-// Only nodes that work can fail: not those on their way to repair, nor those of a replica that is out.
+// Only nodes that work can fail: not those on their way to repair, nor those of a replica that is out. What is on demand
+// is not taken back.
 std::optional<Run::Trouble> Run::with_victims(std::size_t index, std::vector<std::int64_t> nodes) {
+  const bool taken = input_.failures.classes[index].action == Action::preempt;
   std::erase_if(nodes, [&](std::int64_t position) {
-    return fleet_.at(position) < 0 ||
+    return fleet_.at(position) < 0 || (taken && fleet_.on_demand(position, now())) ||
            (replicas_.out() > 0 && replicas_.all_out(replicas_on(position, input_.scale)));
   });
   if (nodes.empty()) return std::nullopt;
@@ -243,7 +245,7 @@ Duration Run::fill_positions() {
   const NodeFleet::Filling filling = fleet_.fill(now());
   for (const std::int32_t id : filling.entered) hazard_.enter(id, fleet_.node(id), hazard_clock());
   Duration more = scaled(plan_.preemption, static_cast<double>(filling.borrowed));
-  if (filling.cold > 0) more += plan_.cold_reschedule;
+  if (filling.cold > 0 || filling.rented > 0) more += plan_.cold_reschedule;
   return more;
 }
 
@@ -302,7 +304,8 @@ void Run::take_out(const Trouble& trouble) {
   if (!leaves) return;
   ClassDraws& draws = draws_[trouble.failure];
   const std::int64_t nodes = scale().nodes;
-  if (plan_.misdiagnosis > 0 && trouble.nodes.size() == 1 && nodes > 1 &&
+  const bool taken = failure.action == Action::preempt;  // nobody is blamed
+  if (!taken && plan_.misdiagnosis > 0 && trouble.nodes.size() == 1 && nodes > 1 &&
       draws.blame.uniform() < plan_.misdiagnosis) {
     const std::int64_t faulty = trouble.nodes.front();
     const auto step = static_cast<std::int64_t>(draws.blame.below(static_cast<std::uint64_t>(nodes - 1)));
@@ -316,7 +319,7 @@ void Run::take_out(const Trouble& trouble) {
   }
   for (const std::int64_t position : trouble.nodes)
     fleet_.fail(position, failure, trouble.failure, now(), draws.repair);
-  if (plan_.over_evict <= 1) return;
+  if (taken || plan_.over_evict <= 1) return;
   const std::int64_t begin = trouble.nodes.front() / plan_.over_evict * plan_.over_evict;
   for (std::int64_t p = begin; p < std::min(nodes, begin + plan_.over_evict); ++p) fleet_.suspect(p, now());
 }
@@ -363,6 +366,7 @@ std::optional<Run::Trouble> Run::go_on_without(const Trouble& trouble) {
   Time back = now();
   if (fleet_.missing() > 0) back = fleet_.ready(now());
   if (back != kNever) {
+    if (back == now() && fleet_.missing() > fleet_.warm(now())) back += plan_.cold_reschedule;
     if (fleet_.missing() > 0) back += plan_.times.reschedule;
     back += plan_.times.start + plan_.times.initialize;
   }

@@ -140,6 +140,7 @@ RunResult Run::simulate() {
   result_.wall = book_.total();
   result_.ledger = book_.ledger();
   result_.finished = input_.window.has_value() || done_;
+  result_.nodes = fleet_.node_time(now());
   result_.fleet = fleet_.counts();
   Duration sum;
   for (const Duration d : result_.ledger) sum += d;

@@ -81,6 +81,7 @@ struct RunResult {
   std::optional<Duration> first_failure;
   std::int64_t waits = 0;  // recoveries that waited for a node
   NodeFleet::Counts fleet;
+  NodeTime nodes;
   std::int64_t interruptions() const { return unplanned + planned; }
   Duration of(Bucket b) const { return ledger[static_cast<std::size_t>(b)]; }
   double goodput() const { return static_cast<double>(of(Bucket::useful).ns) / static_cast<double>(wall.ns); }

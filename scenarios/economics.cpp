@@ -19,6 +19,8 @@ constexpr std::array<Region, 5> kRegions = {
 constexpr std::array<Unit, 2> kIntensityUnits = {{{"kg/kWh", 1}, {"g/kWh", 1e-3}}};
 constexpr std::array<Unit, 2> kMassUnits = {{{"kg", 1}, {"t", 1e3}}};
 constexpr double kJoulesPerKwh = 3.6e6;
+// Lignite, the dirtiest, emits 1.1 to 1.5 kg/kWh by plant (IPCC 2014, AR5 WG3 annex III): twice that is no grid.
+constexpr double kDirtiestGrid = 3;
 
 double share_of(Section& s, std::string_view key, double fallback, double most = 1) {
   const double value = s.number(key, fallback);
@@ -27,20 +29,45 @@ double share_of(Section& s, std::string_view key, double fallback, double most =
   return value;
 }
 
+double read_intensity(Section& s, std::string_view key, double fallback) {
+  const double value = s.quantity(key, kIntensityUnits, fallback);
+  if (!s.ok() || value <= kDirtiestGrid) return value;
+  s.fail(key, fmt::format("{} is at most {} kg/kWh: lignite, the dirtiest fuel, emits 1.1 to 1.5", key,
+                          kDirtiestGrid));
+  return fallback;
+}
+
+bool within(const PriceWindow& w, int hour) {
+  return w.from < w.to ? hour >= w.from && hour < w.to : hour >= w.from || hour < w.to;
+}
+
+// The first hour of the day that both price, or -1.
+int overlap(const PriceWindow& a, const PriceWindow& b) {
+  for (int hour = 0; hour < 24; ++hour)
+    if (within(a, hour) && within(b, hour)) return hour;
+  return -1;
+}
+
 void read_windows(Section& s, Economics& e) {
   for (Section window : s.list("windows")) {
     PriceWindow w;
     w.from = static_cast<int>(std::min<std::int64_t>(25, window.count("from")));
     w.to = static_cast<int>(std::min<std::int64_t>(25, window.count("to")));
     w.factor = share_of(window, "price", 1, 100);
-    if (window.ok() && (w.from > 24 || w.to > 24 || w.from == w.to))
-      window.fail("from",
-                  "a price window is between two hours of the day, 0 to 24: {from: 22, to: 6, price: 0.7}");
+    if (window.ok() && (w.from > 23 || w.to > 24 || w.from == w.to))
+      window.fail(
+          "from",
+          "a price window is from an hour of the day, 0 to 23, to another, 0 to 24: {from: 22, to: 6, "
+          "price: 0.7}");
+    for (const PriceWindow& other : e.windows)
+      if (const int hour = overlap(other, w); window.ok() && hour >= 0)
+        window.fail("from", fmt::format("two price windows have the hour from {} to {}", hour, hour + 1));
     e.windows.push_back(w);
   }
 }
 
-void read_spot(Section s, Economics::Spot& spot) {
+void read_spot(Section s, Economics& e) {
+  Economics::Spot& spot = e.spot;
   spot.discount = share_of(s, "discount", spot.discount);
   spot.rate = s.event_rate("rate", spot.rate);
   if (s.ok() && (spot.rate.per != "node" || spot.rate.rate > EventRate(1)))
@@ -50,6 +77,34 @@ void read_spot(Section s, Economics::Spot& spot) {
   if (s.ok() && std::max(spot.notice, spot.back) > Seconds(365 * kDay))
     s.fail("back", "times of spot capacity are at most 365 days");
   spot.fallback = s.flag("fallback", spot.fallback);
+  const auto assume = [&](std::string_view key, std::vector<std::string>& list, const std::string& what) {
+    if (!s.has(key))
+      list.push_back(fmt::format(
+          "Spot capacity: {} (economics.spot.{} is not given: always set your cloud's)", what, key));
+  };
+  if (e.capacity == Capacity::spot)
+    assume("discount", e.assumptions, fmt::format("{:.0f} % off", 100 * spot.discount));
+  assume("rate", spot.assumed,
+         fmt::format("each node is taken back {:.3g} times an hour, measured are 0.0003 to 0.5",
+                     spot.rate.rate.value * kHour));
+  assume("notice", spot.assumed,
+         fmt::format("a notice of {:.0f} s, as AWS gives; GCP and Azure 30 s", spot.notice.value));
+  assume("back", spot.assumed,
+         fmt::format("a node is there again after {:.3g} h on average", in_hours(spot.back)));
+}
+
+// What of power and carbon was taken from a default.
+void list_assumed(const Section& s, Economics& e) {
+  if (!s.has("pue")) e.assumptions.push_back(fmt::format("PUE {}: a data center of a large cloud", e.pue));
+  if (!s.has("carbon_intensity") && e.hourly.empty())
+    e.assumptions.push_back(fmt::format("Carbon intensity {} kg CO2e/kWh: a coarse average of the grid of {}",
+                                        e.kg_per_kwh, e.region));
+  if (!e.utilization && !s.has("power")) {
+    std::string states;
+    for (std::size_t i = 0; i < e.power.size(); ++i)
+      states += fmt::format("{}{} {:.0f} %", i == 0 ? "" : ", ", kPowerStateNames[i], 100 * e.power[i]);
+    e.assumptions.push_back("Power of a GPU, of the range from idle to TDP: " + states);
+  }
 }
 
 double cell_number(const CsvTable& table, const CsvRow& row, std::size_t column, double most) {
@@ -77,7 +132,7 @@ std::vector<HourlySeries> read_hourly(const std::string& path, const std::string
     const std::string& name = place ? row.cells[*place] : region;
     auto found = std::ranges::find(all, name, &HourlySeries::region);
     if (found == all.end()) found = all.insert(all.end(), HourlySeries{name, {}, {}});
-    found->kg_per_kwh.push_back(cell_number(table, row, *carbon, 10));
+    found->kg_per_kwh.push_back(cell_number(table, row, *carbon, kDirtiestGrid));
     if (price) found->price.push_back(cell_number(table, row, *price, 100));
   }
   if (all.empty()) throw ConfigError(fmt::format("{}: it has no hour", path));
@@ -111,7 +166,7 @@ const HourlySeries* series_of(const Economics& e, std::string_view region) {
 
 double window_factor(const Economics& e, int hour) {
   for (const PriceWindow& w : e.windows)
-    if (w.from < w.to ? hour >= w.from && hour < w.to : hour >= w.from || hour < w.to) return w.factor;
+    if (within(w, hour)) return w.factor;
   return 1;
 }
 
@@ -139,6 +194,21 @@ double mean_over(std::size_t cycle, double start, double hours, Value value) {
   return sum / hours;
 }
 
+// GPU-hours of the job in each state. Nodes that are not there leave the time in which the job stands still, or all alike.
+StateShares hours_in_state(const RunUse& use, double all, double there) {
+  StateShares hours = use.states;
+  double left = all;
+  for (double& h : hours) h *= all;
+  if (use.absent_while_stopped) {
+    const double stopped = std::min(hours.back(), all - there);
+    hours.back() -= stopped;
+    left -= stopped;
+  }
+  if (left > 0)
+    for (double& h : hours) h *= there / left;
+  return hours;
+}
+
 }  // namespace
 
 std::span<const Region> regions() { return kRegions; }
@@ -156,7 +226,7 @@ Economics read_economics(Section s, const GpuSpec& gpu) {
   const std::string capacity = s.choice("capacity", kCapacityNames, "on_demand");
   e.capacity = static_cast<Capacity>(std::ranges::find(kCapacityNames, capacity) - kCapacityNames.begin());
   e.reserved_discount = share_of(s, "reserved_discount", e.reserved_discount);
-  read_spot(s.section_or_empty("spot"), e.spot);
+  read_spot(s.section_or_empty("spot"), e);
   read_windows(s, e);
   e.start_hour = share_of(s, "start_hour", e.start_hour, 1e6);
   std::vector<std::string_view> names;
@@ -164,8 +234,8 @@ Economics read_economics(Section s, const GpuSpec& gpu) {
   e.region = s.choice("region", names, e.region);
   for (const Region& r : kRegions)
     if (e.region == r.name) e.kg_per_kwh = r.kg_per_kwh;
-  e.kg_per_kwh = s.quantity("carbon_intensity", kIntensityUnits, e.kg_per_kwh);
-  if (s.has("market_intensity")) e.market_kg_per_kwh = s.quantity("market_intensity", kIntensityUnits);
+  e.kg_per_kwh = read_intensity(s, "carbon_intensity", e.kg_per_kwh);
+  if (s.has("market_intensity")) e.market_kg_per_kwh = read_intensity(s, "market_intensity", 0);
   if (const std::string path = s.text("hourly", ""); !path.empty()) {
     try {
       e.hourly = read_hourly(path, e.region);
@@ -181,6 +251,7 @@ Economics read_economics(Section s, const GpuSpec& gpu) {
   read_capital(s, e);
   e.dataset = s.bytes("dataset", e.dataset);
   e.egress = s.bytes("egress", e.egress);
+  list_assumed(s, e);
   return e;
 }
 
@@ -210,6 +281,7 @@ Places best_places(const Economics& e, Seconds wall, std::optional<Seconds> dead
   // Starts repeat with the series; two weeks of them are enough to choose from.
   const auto starts = static_cast<int>(std::clamp(std::floor(slack), 0.0, 336.0));
   Places best;
+  best.in_time = slack >= 0;
   bool first = true;
   for (const std::string& region : names)
     for (int start = 0; start <= starts; ++start) {
@@ -226,12 +298,12 @@ RunCost cost_of(const Economics& e, const NodeSpec& node, const RunUse& use, Dol
                 Dollars gb_egress) {
   RunCost cost;
   const Seconds wall = use.wall;
-  const double hours = in_hours(wall), spare_gpus = use.spare_nodes * node.gpus;
+  const double hours = in_hours(wall), all = use.gpus * hours, spares = use.spare_nodes * node.gpus * hours;
   const HourlyMean mean = hourly_mean(e, e.region, e.start_hour, wall);
-  cost.gpu_hours = use.gpus * hours;
-  cost.spare_gpu_hours = spare_gpus * hours;
-  const double on_demand =
-      e.capacity == Capacity::spot ? std::min(use.fallback_gpu_hours, cost.gpu_hours) : 0;
+  const bool spot = e.capacity == Capacity::spot;  // what is not there is neither paid nor fed
+  cost.gpu_hours = all - (spot ? std::min(use.absent_gpu_hours, all) : 0);
+  cost.spare_gpu_hours = spares - (spot ? std::min(use.spares_absent_gpu_hours, spares) : 0);
+  const double on_demand = spot ? std::min(use.on_demand_gpu_hours, cost.gpu_hours) : 0;
   cost.dollars = (e.price() * (cost.gpu_hours - on_demand) + e.gpu_hour * on_demand) * mean.price;
   cost.spare_dollars = e.price() * cost.spare_gpu_hours * mean.price;
   constexpr double kMonthHours = 730;  // a year's 8,760 over twelve, as clouds bill storage
@@ -239,13 +311,14 @@ RunCost cost_of(const Economics& e, const NodeSpec& node, const RunUse& use, Dol
   cost.egress_dollars = gb_egress * (e.egress.value / kGiga);
 
   const Watts idle = node.gpu.idle_power, range = node.gpu.tdp - node.gpu.idle_power;
+  const StateShares in_state = hours_in_state(use, all, cost.gpu_hours);
   for (std::size_t i = 0; i < use.states.size(); ++i) {
     const Watts power = e.utilization ? node.gpu.tdp * *e.utilization : idle + range * e.power[i];
-    cost.gpu_energy[i] = power * wall * (use.states[i] * use.gpus);
+    cost.gpu_energy[i] = power * Seconds(in_state[i] * kHour);
   }
-  cost.spare_energy = idle * wall * spare_gpus;
+  cost.spare_energy = idle * Seconds(cost.spare_gpu_hours * kHour);
   if (e.hosts) {
-    cost.host_energy = node.host_power * wall * (use.gpus / node.gpus + use.spare_nodes);
+    cost.host_energy = node.host_power * Seconds((cost.gpu_hours + cost.spare_gpu_hours) / node.gpus * kHour);
     cost.network_energy = use.network * wall;
   }
   Joules sum = cost.spare_energy + cost.host_energy + cost.network_energy;
@@ -254,10 +327,10 @@ RunCost cost_of(const Economics& e, const NodeSpec& node, const RunUse& use, Dol
   const double kwh = cost.energy.value / kJoulesPerKwh;
   cost.co2e_kg = kwh * mean.kg_per_kwh;
   cost.co2e_market_kg = kwh * e.market_kg_per_kwh.value_or(mean.kg_per_kwh);
-  const double worn = wall / e.lifetime;  // share of the hardware's life
-  cost.embodied_kg = e.embodied.value_or(0) * (use.gpus + spare_gpus) * worn;
-  cost.capital_dollars =
-      e.capital_gpu * ((1 + e.capital_overhead) * (use.gpus + spare_gpus) * worn) + e.kwh * kwh;
+  // Lives of a GPU's hardware.
+  const double worn = (cost.gpu_hours + cost.spare_gpu_hours) / in_hours(e.lifetime);
+  cost.embodied_kg = e.embodied.value_or(0) * worn;
+  cost.capital_dollars = e.capital_gpu * ((1 + e.capital_overhead) * worn) + e.kwh * kwh;
   return cost;
 }
 

@@ -61,10 +61,11 @@ struct Economics {
   struct Spot {
     double discount = 0.65;  // 50-70 % typical of GPU clouds' price lists
     RatePer rate{EventRate(0.01 / 3600),
-                 "node"};   // of being taken back; measured 3e-4 to 0.5 /node-hour: an input
-    Seconds notice{120};    // AWS 2 min, GCP and Azure 30 s
-    Seconds back{3600};     // until the cloud has a node again; assumption
-    bool fallback = false;  // meanwhile the node is replaced on demand
+                 "node"};              // of being taken back; measured 3e-4 to 0.5 /node-hour: an input
+    Seconds notice{120};               // AWS 2 min, GCP and Azure 30 s
+    Seconds back{3600};                // until the cloud has a node again; assumption
+    bool fallback = false;             // meanwhile the node is replaced on demand
+    std::vector<std::string> assumed;  // what of how nodes are taken back was not given
   } spot;
   std::vector<PriceWindow> windows;
   double start_hour = 0;  // of the series or the day, when the run begins
@@ -79,9 +80,10 @@ struct Economics {
   std::optional<double> embodied;    // kg CO2e of making one GPU with its share of the server
   Seconds lifetime{4 * 365 * kDay};  // assumption: of hardware, for embodied carbon and capital
   Dollars capital_gpu;  // hardware of one GPU with its share of server and network; 0: no capital form
-  double capital_overhead = 0.25;  // assumption: building, installation
-  Dollars kwh;                     // price of energy
-  Bytes dataset{0}, egress{0};     // kept all along; carried out at the end
+  double capital_overhead = 0.25;        // assumption: building, installation
+  Dollars kwh;                           // price of energy
+  Bytes dataset{0}, egress{0};           // kept all along; carried out at the end
+  std::vector<std::string> assumptions;  // what of the cost was not given
   // What a GPU-hour costs in this capacity, without windows.
   Dollars price() const { return gpu_hour * (1 - discount()); }
   double discount() const;
@@ -96,9 +98,11 @@ struct RunUse {
   double spare_nodes = 0;  // standing by
   Seconds wall;
   StateShares states{1, 0, 0, 0, 0};
-  Watts network;                  // of all switches and optics of the job
-  Bytes kept;                     // checkpoints and data on storage
-  double fallback_gpu_hours = 0;  // of them on demand in place of spot
+  Watts network;  // of all switches and optics of the job
+  Bytes kept;     // checkpoints and data on storage
+  // Of spot capacity: taken back and not there, in the job and among the spares; in the job on demand.
+  double absent_gpu_hours = 0, spares_absent_gpu_hours = 0, on_demand_gpu_hours = 0;
+  bool absent_while_stopped = false;  // the job stands still as long as a node of it is not there
 };
 
 struct RunCost {
@@ -128,6 +132,7 @@ struct Place {
 };
 struct Places {
   Place least_carbon, least_price;
+  bool in_time = true;  // false: the run is longer than the deadline, from any start
 };
 Places best_places(const Economics&, Seconds wall, std::optional<Seconds> deadline);
 

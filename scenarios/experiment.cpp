@@ -127,6 +127,8 @@ void close_document(Json& json, const Scenario& s, const StepExperiment& e,
   Json assumptions = Json::array();
   for (const auto* list : {&s.assumptions, &e.step.assumptions, &e.memory.assumptions})
     for (const std::string& line : *list) assumptions.push_back(line);
+  if (json.contains("cost"))
+    for (const std::string& line : s.economics.assumptions) assumptions.push_back(line);
   json["provenance"] = {{"version", RUNCAST_VERSION},
                         {"seed", options.seed},
                         {"scenario_hash", hash_of(json["scenario"].dump())},

@@ -19,6 +19,7 @@ double mwh(Joules energy) { return energy.value / kJoulesPerMwh; }
 Json priced(Dollars dollars, bool known) {
   return known && std::isfinite(dollars.value) ? Json(dollars.value) : Json(nullptr);
 }
+Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 // A NIC port is one of a leaf; each tier above it has a port down and one up for each, less what it is oversubscribed.
 Watts network_power(const Scenario& s) {
@@ -31,16 +32,11 @@ Watts network_power(const Scenario& s) {
          (ports * s.node.nics * (s.layout.world() / static_cast<double>(s.node.gpus)));
 }
 
-// Node-hours for which preempted nodes are away, by Little's law.
-double fallback_gpu_hours(const Scenario& s, const RunSummary& result) {
-  double hours = 0;
-  for (std::size_t i = 0; i < s.failures.classes.size(); ++i) {
-    const FailureClass& failure = s.failures.classes[i];
-    if (failure.action != Action::preempt) continue;
-    hours += result.events[i].interruptions * mean_victims(failure, s.job_scale()) *
-             in_hours(failure.repair) * s.node.gpus;
-  }
-  return hours;
+void set_node_time(RunUse& use, const NodeTime& time, int gpus) {
+  const double hours = gpus / kHour;  // GPU-hours of a node-second
+  use.absent_gpu_hours = time.absent * hours;
+  use.spares_absent_gpu_hours = time.spares_absent * hours;
+  use.on_demand_gpu_hours = time.on_demand * hours;
 }
 
 RunUse use_of(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
@@ -59,7 +55,8 @@ RunUse use_of(const Scenario& s, const RunInput& in, const std::vector<RunPhase>
   // Assumption: where nothing says how many saves are kept, five are.
   const double saves = in.checkpoint.retain > 0 ? static_cast<double>(in.checkpoint.retain) : 5;
   use.kept = in.checkpoint.bytes * saves;
-  if (s.economics.spot.fallback) use.fallback_gpu_hours = fallback_gpu_hours(s, result);
+  set_node_time(use, result.nodes, s.node.gpus);
+  use.absent_while_stopped = in.recovery.policy->survivors == Survivors::stop;
   return use;
 }
 
@@ -136,38 +133,53 @@ Json places_json(const Scenario& s, const RunCost& cost, Seconds wall) {
   const Economics& e = s.economics;
   const HourlyMean now = hourly_mean(e, e.region, e.start_hour, wall);
   const Places best = best_places(e, wall, s.run.deadline);
+  if (!best.in_time) return {{"least_carbon", nullptr}, {"least_price", nullptr}, {"meets_deadline", false}};
   return {{"least_carbon", place_json(best.least_carbon, cost, now)},
           {"least_price", place_json(best.least_price, cost, now)}};
 }
 
-// The same run on demand: no node is taken back.
-Json spot_json(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
-               const RunCost& spot, const RunSummary& result, const ExperimentOptions& options) {
+// Dollars are linear in the discount: T(d) = T(0) - d (T(0) - T(1)), where T(1) is what is paid on demand, storage and
+// egress. None: no discount makes it pay. Without a price, hours are compared.
+std::optional<double> break_even_discount(const Scenario& s, const RunUse& use, const RunUse& on_demand) {
+  const bool known = s.economics.gpu_hour.value > 0;
+  Economics e = s.economics;
+  if (!known) e.gpu_hour = Dollars(1);
+  const auto total = [&](const RunUse& of) {
+    const RunCost cost = cost_of(e, s.node, of, s.storage.gb_month, s.storage.gb_egress);
+    return known ? cost.total() : cost.dollars + cost.spare_dollars;
+  };
+  e.spot.discount = 0;
+  const Dollars full = total(use);
+  e.spot.discount = 1;
+  const Dollars fixed = total(use);
+  e.capacity = Capacity::on_demand;
+  const Dollars other = total(on_demand);
+  if (!(full > fixed && other > fixed)) return std::nullopt;
+  return (full - other) / (full - fixed);
+}
+
+Json spot_json(const Scenario& s, const RunUse& use, const std::vector<RunPhase>& phases, const RunCost& spot,
+               const RunSummary& result, const OnDemandRun& other) {
   Scenario on_demand = s;
   on_demand.economics.capacity = Capacity::on_demand;
-  RunInput calm = in;
-  std::erase_if(calm.failures.classes, [](const FailureClass& f) { return f.action == Action::preempt; });
-  on_demand.failures = calm.failures;
-  MonteCarloOptions mc;
-  mc.seed = options.seed;
-  mc.threads = options.threads;
-  mc.trials = result.trials;
-  const RunSummary other = monte_carlo(calm, mc);
-  const RunCost cost = cost_of(on_demand.economics, s.node, use_of(on_demand, calm, phases, other));
+  const RunUse calm = use_of(on_demand, other.input, phases, other.result);
+  const RunCost cost = cost_of(on_demand.economics, s.node, calm, s.storage.gb_month, s.storage.gb_egress);
   double preemptions = 0;
   for (std::size_t i = 0; i < s.failures.classes.size(); ++i)
     if (s.failures.classes[i].action == Action::preempt) preemptions += result.events[i].interruptions;
-  const double hours = spot.gpu_hours + spot.spare_gpu_hours,
-               calm_hours = cost.gpu_hours + cost.spare_gpu_hours;
+  const std::optional<double> even = break_even_discount(s, use, calm);
   const bool known = s.economics.gpu_hour.value > 0;
   return {{"preemptions", preemptions},
           {"days", result.days.mean},
-          {"on_demand_days", other.days.mean},
-          {"usd", priced(spot.dollars + spot.spare_dollars, known)},
-          {"on_demand_usd", priced(cost.dollars + cost.spare_dollars, known)},
+          {"on_demand_days", finite(other.result.days.mean)},
+          {"on_demand_spares", other.input.recovery.spares},
+          {"away_gpu_hours", use.absent_gpu_hours + use.spares_absent_gpu_hours},
+          {"on_demand_gpu_hours", use.on_demand_gpu_hours},
+          {"usd", priced(spot.total(), known)},
+          {"on_demand_usd", priced(cost.total(), known)},
           {"discount", s.economics.spot.discount},
-          {"break_even_discount", 1 - calm_hours / hours},
-          {"pays", known && spot.dollars + spot.spare_dollars < cost.dollars + cost.spare_dollars}};
+          {"break_even_discount", even ? Json(*even) : Json(nullptr)},
+          {"pays", even && s.economics.spot.discount > *even}};
 }
 
 }  // namespace
@@ -205,7 +217,7 @@ StateShares state_shares(const std::array<double, 3>& in_step, const std::array<
 }
 
 nlohmann::ordered_json cost_json(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
-                                 const RunSummary& result, const ExperimentOptions& options) {
+                                 const RunSummary& result, const OnDemandRun* on_demand) {
   const Economics& e = s.economics;
   const RunUse use = use_of(s, in, phases, result);
   const RunCost cost = cost_of(e, s.node, use, s.storage.gb_month, s.storage.gb_egress);
@@ -231,8 +243,21 @@ nlohmann::ordered_json cost_json(const Scenario& s, const RunInput& in, const st
   json["equivalents"] = equivalents_json(cost.co2e_kg);
   json["codecarbon"] = codecarbon_json(s, use, cost);
   json["where_and_when"] = places_json(s, cost, use.wall);
-  if (e.capacity == Capacity::spot) json["spot"] = spot_json(s, in, phases, cost, result, options);
+  if (on_demand != nullptr) json["spot"] = spot_json(s, use, phases, cost, result, *on_demand);
   return json;
+}
+
+double probability_within(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
+                          const RunSummary& result, const TrialFigures& figures, Dollars budget) {
+  RunUse use = use_of(s, in, phases, result);
+  double met = 0;
+  for (std::size_t i = 0; i < figures.days.size(); ++i) {
+    if (!std::isfinite(figures.days[i])) continue;
+    use.wall = Seconds(figures.days[i] * kDay);
+    set_node_time(use, figures.nodes[i], s.node.gpus);
+    if (cost_of(s.economics, s.node, use, s.storage.gb_month, s.storage.gb_egress).total() <= budget) ++met;
+  }
+  return met / static_cast<double>(figures.days.size());
 }
 
 }  // namespace runcast

@@ -2,8 +2,8 @@
 // where and when it would be cheaper or cleaner.
 //   states of a GPU: the step's parts over the ledger's training time; saves; detection waits in a collective; the other
 //   buckets of the ledger stand still
-// Spot: the same run without preemption, on demand, is simulated beside it;
-//   break-even discount = 1 - on-demand GPU-hours / spot GPU-hours           (failures.md: d > 1 - g_spot / g_od)
+// Spot: the scenario with capacity on demand and no preemption is simulated beside it, with spares and saves of its own;
+//   break-even discount: spot hours x (1 - d) + on-demand hours + the rest = on demand in all
 #pragma once
 
 #include <array>
@@ -33,8 +33,16 @@ StateShares state_shares(const std::array<double, 3>& in_step, const std::array<
 std::array<double, 3> shares_in_step(const StepBreakdown&);
 std::array<double, 3> shares_in_step(const std::vector<RunPhase>&);  // mean over their time
 
-// GPUs and their states are means over the phases by their time.
+// The run of the scenario on demand, where its capacity is spot.
+struct OnDemandRun {
+  RunInput input;
+  RunSummary result;
+};
+// GPUs and their states are means over the phases by their time. `on_demand` may be null.
 nlohmann::ordered_json cost_json(const Scenario&, const RunInput&, const std::vector<RunPhase>&,
-                                 const RunSummary&, const ExperimentOptions&);
+                                 const RunSummary&, const OnDemandRun* on_demand);
+// Share of the trials that end and cost, by the rules of cost.total_usd, at most `budget`.
+double probability_within(const Scenario&, const RunInput&, const std::vector<RunPhase>&, const RunSummary&,
+                          const TrialFigures&, Dollars budget);
 
 }  // namespace runcast

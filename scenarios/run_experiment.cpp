@@ -124,17 +124,15 @@ Json repairs_json(const RunSummary& r) {
           {"borrowed", r.fleet.borrowed}};
 }
 
-// P(done by the date), P(within the money): dollars follow the days.
-void add_goals(Json& run, const Scenario& s, const RunInput& in, const TrialFigures& figures) {
+// P(done by the date), P(within the money).
+void add_goals(Json& run, const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
+               const RunSummary& result, const TrialFigures& figures) {
   if (s.run.deadline)
     run["deadline"] = {{"days", in_days(*s.run.deadline)},
                        {"probability", probability_within(figures, *s.run.deadline)}};
   if (!s.run.budget || s.economics.gpu_hour.value <= 0) return;
-  const double nodes = static_cast<double>(in.scale.nodes + in.recovery.spares);
-  const double per_second =
-      s.economics.price().value * nodes * static_cast<double>(in.scale.gpus_per_node) / kHour;
   run["budget"] = {{"usd", s.run.budget->value},
-                   {"probability", probability_within(figures, Seconds(s.run.budget->value / per_second))}};
+                   {"probability", probability_within(s, in, phases, result, figures, *s.run.budget)}};
 }
 
 // Factors of the time of a step with one replica fewer, from the step model: n replicas do the work of n.
@@ -274,18 +272,20 @@ StepTimes step_times(const Scenario& s, const std::vector<RunPhase>& phases, std
   return times;
 }
 
-RunInput run_input(const Scenario& s, const StepTimes& steps, const StepExperiment& step,
-                   const ExperimentOptions& options) {
+namespace {
+
+RunInput input_with(const Scenario& s, const StepTimes& steps, FailureModel failures,
+                    const ExperimentOptions& options) {
+  const bool fallback = s.economics.capacity == Capacity::spot && s.economics.spot.fallback;
   RunInput in;
   in.steps = steps;
   in.scale = s.job_scale();
-  in.failures = with_slow_responses(s, to_seconds(step.step.time), options.seed);
-  in.checkpoint = with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(s.failures, in.scale)),
+  in.failures = std::move(failures);
+  in.checkpoint = with_memory_level(resolve(s.checkpoint, in.scale, unplanned_rate(in.failures, in.scale)),
                                     s.recovery, in.scale);
-  in.recovery = resolve(s.recovery, in.scale, s.failures);
-  // On demand there is always another node, a cold one.
-  if (s.economics.capacity == Capacity::spot && s.economics.spot.fallback)
-    in.recovery.cold_spares = std::max(in.recovery.cold_spares, in.scale.nodes);
+  // On demand there is always another node, a cold one: spares need not stand by for those that are taken back.
+  in.recovery = resolve(s.recovery, in.scale, fallback ? without_preemption(in.failures) : in.failures);
+  in.recovery.on_demand = fallback;
   in.conditions = s.run.conditions;
   const std::vector<std::string> saves = problems(in.checkpoint), wrong = problems(in);
   if (!wrong.empty())
@@ -296,6 +296,22 @@ RunInput run_input(const Scenario& s, const StepTimes& steps, const StepExperime
     in.checkpoint.levels.back().interval =
         optimal_interval(in, in.checkpoint.durable().interval, study_options(options));
   return in;
+}
+
+// The scenario with capacity on demand: no node is taken back, and spares and saves are for what is left.
+OnDemandRun on_demand_run(const Scenario& s, const RunInput& in, const ExperimentOptions& options) {
+  Scenario other = s;
+  other.economics.capacity = Capacity::on_demand;
+  OnDemandRun run{input_with(other, in.steps, without_preemption(in.failures), options), {}};
+  run.result = monte_carlo(run.input, monte_carlo_options(options));
+  return run;
+}
+
+}  // namespace
+
+RunInput run_input(const Scenario& s, const StepTimes& steps, const StepExperiment& step,
+                   const ExperimentOptions& options) {
+  return input_with(s, steps, with_slow_responses(s, to_seconds(step.step.time), options.seed), options);
 }
 
 RunOutcome run_outcome(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
@@ -317,11 +333,14 @@ RunOutcome run_outcome(const Scenario& s, const RunInput& in, const std::vector<
              {"spares", in.recovery.spares},
              {"gpus", s.layout.world()},
              {"checkpoint", checkpoint_json(s, in)}};
-  add_goals(out.run, s, in, figures);
+  add_goals(out.run, s, in, phases, result, figures);
   Json warned = Json::array();
   for (const std::string& sentence : warnings(in.recovery, in.failures, in.scale)) warned.push_back(sentence);
   if (!warned.empty()) out.run["warnings"] = std::move(warned);
-  out.cost = cost_json(s, in, phases, result, options);
+  std::optional<OnDemandRun> other;
+  if (s.economics.capacity == Capacity::spot && std::isfinite(result.days.mean))
+    other = on_demand_run(s, in, options);
+  out.cost = cost_json(s, in, phases, result, other ? &*other : nullptr);
   return out;
 }
 

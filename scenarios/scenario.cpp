@@ -305,6 +305,7 @@ void add_spot(Scenario& s) {
   failure.repair = spot.back;
   failure.own_repair = true;
   s.failures.classes.push_back(failure);
+  s.economics.assumptions.insert(s.economics.assumptions.end(), spot.assumed.begin(), spot.assumed.end());
 }
 
 std::string place(const Location& at) {
@@ -317,7 +318,11 @@ RunSettings read_run(Section section) {
     return limited(section, key, section.seconds(key, fallback), kLongestInterval);
   };
   if (section.has("deadline")) run.deadline = time("deadline", Seconds(0));
+  if (section.ok() && run.deadline && !(run.deadline->value > 0))
+    section.fail("deadline", "a deadline is later than the begin: 3 week");
   if (section.has("budget")) run.budget = section.dollars("budget");
+  if (section.ok() && run.budget && !(run.budget->value > 0))
+    section.fail("budget", "a budget is more than 0 USD");
   run.conditions.diurnal = section.number("diurnal", 0);
   if (section.ok() && !(run.conditions.diurnal >= 0 && run.conditions.diurnal <= 0.5))
     section.fail("diurnal", "the daily swing of throughput is a share, between 0 and 0.5");
@@ -453,6 +458,9 @@ Scenario read_scenario(Document& document, const Library& library) {
   s.checkpoint = read_checkpoint(root.section_or_empty("checkpoint"), s.storage);
   s.recovery = read_recovery(root.section_or_empty("recovery"));
   s.economics = read_economics(root.section_or_empty("economics"), s.node.gpu);
+  if (s.economics.hosts && s.node.host_power.value > 0)
+    s.economics.assumptions.push_back(fmt::format(
+        "A node draws {:.0f} W beside its GPUs, as the hardware library has it", s.node.host_power.value));
   if (document.ok()) add_spot(s);
   if (auto run = root.optional_section("run")) s.run = read_run(*run);
   s.assumptions = root.texts("assumptions");

@@ -228,9 +228,10 @@ constexpr std::array kExplanations = {
                 "MWh by state of the GPUs (economics.power), of spares, hosts and network, and the overhead of the\n"
                 "building: pue - 1 of all of them."},
     Explanation{"break_even_discount", "cost", "cost.spot.break_even_discount",
-                "1 - GPU-hours on demand / GPU-hours on spot",
-                "The discount above which spot capacity is cheaper than the same run on demand, which is simulated\n"
-                "beside it without preemption."},
+                "spot hours * (1 - d) + hours on demand + storage and egress = the run on demand, in USD",
+                "The discount d above which spot capacity is cheaper than the scenario with capacity: on_demand, which is\n"
+                "simulated beside it without preemption, with spares and saves of its own. Nodes that were taken back are not\n"
+                "paid; with fallback their substitutes are paid on demand while they are away. null: no discount pays."},
     Explanation{"energy_mwh", "cost", "cost.energy_mwh", "energy = sum over states of power * hours * pue",
                 "At the data centre's meter: pue is its overhead over the machines' own draw."},
     Explanation{

@@ -136,6 +136,89 @@ TEST_CASE("spares are used in order: standby, cold nodes with a selection, nodes
   CHECK(fleet.at(2) == 10);  // then the reserve
 }
 
+FailureClass taken_back(Seconds back) {
+  FailureClass failure = node_failure(EventRate(1e-6), back);
+  failure.action = Action::preempt;
+  return failure;
+}
+
+TEST_CASE("a node that was taken back is absent until a spare or its own return fills its position") {
+  // Two nodes and a spare. Node 0 goes at 0 s, the spare fills at 60 s: 60 node-seconds of the job, then the spare's place
+  // is the one that is empty until the node returns at `back`. Node 1 goes 100 s after that and is the spare's again.
+  FleetPlan plan;
+  plan.standby = 1;
+  NodeFleet fleet(plan, FailureModel{}, JobScale{2, 8, 1, 0}, 1, 0);
+  RandomStream random(1, Purpose::repair, 0, 0);
+  const FailureClass spot = taken_back(Seconds(kHour));
+  fleet.fail(0, spot, 0, Time{}, random);
+  CHECK(fleet.ready(Time{}) == Time{});
+  fleet.fill(Time{} + 60_s);
+  CHECK(fleet.node_time(Time{} + 60_s).absent == Approx(60).epsilon(1e-9));
+  // Nobody stands by now: what node 1 waits for is the return of node 0.
+  const Time second = Time{} + 100_s;
+  fleet.fail(1, spot, 0, second, random);
+  const Time back = fleet.ready(second);
+  REQUIRE(back > second);
+  fleet.fill(back);
+  CHECK(fleet.missing() == 0);
+  const NodeTime& time = fleet.node_time(back);
+  CHECK(time.absent == Approx(60 + to_seconds(back - second).value).epsilon(1e-9));
+  CHECK(time.spares_absent == Approx(to_seconds(back - Time{}).value - 60).epsilon(1e-9));
+  CHECK(time.on_demand == 0);
+}
+
+TEST_CASE(
+    "on demand a node stands in at once where no spare does, is not taken back, and goes when one returns") {
+  FleetPlan plan;
+  plan.standby = 1;
+  plan.on_demand = true;
+  NodeFleet fleet(plan, FailureModel{}, JobScale{3, 8, 1, 0}, 1, 0);
+  RandomStream random(1, Purpose::repair, 0, 0);
+  const FailureClass spot = taken_back(Seconds(kHour));
+  fleet.fail(0, spot, 0, Time{}, random);
+  CHECK(fleet.fill(Time{}).rented == 0);  // the spare
+  fleet.fail(1, spot, 0, Time{}, random);
+  CHECK(fleet.ready(Time{}) == Time{});
+  CHECK(fleet.fill(Time{}).rented == 1);
+  CHECK(fleet.on_demand(1, Time{}));
+  CHECK_FALSE(fleet.on_demand(0, Time{}));
+  // Both are back in a year: the first return ends the renting, until then one spare and one node on demand stand in.
+  const Time year = Time{} + to_clock(Seconds(365 * kDay));
+  const NodeTime time = fleet.node_time(year);
+  CHECK_FALSE(fleet.on_demand(1, year));
+  CHECK(time.absent == 0);
+  CHECK(time.on_demand > 0);
+  CHECK(time.spares_absent > time.on_demand);
+  CHECK(fleet.warm(year) == 1);
+  // A hardware failure uses the spare and then waits: only what is taken back is replaced on demand.
+  fleet.fail(2, node_failure(EventRate(1e-6), Seconds(kHour)), 0, year, random);
+  fleet.fail(0, node_failure(EventRate(1e-6), Seconds(kHour)), 0, year, random);
+  CHECK(fleet.ready(year) > year);
+}
+
+TEST_CASE("an endless cluster replaces broken nodes at once, and waits for those that were taken back") {
+  for (const bool on_demand : {false, true}) {
+    CAPTURE(on_demand);
+    FleetPlan plan;
+    plan.endless = true;
+    plan.on_demand = on_demand;
+    NodeFleet fleet(plan, FailureModel{}, JobScale{4, 8, 1, 0}, 1, 0);
+    RandomStream random(1, Purpose::repair, 0, 0);
+    fleet.fail(0, node_failure(EventRate(1e-6), Seconds(kHour)), 0, Time{}, random);
+    CHECK(fleet.ready(Time{}) == Time{});
+    fleet.fail(1, taken_back(Seconds(kHour)), 0, Time{}, random);
+    const Time ready = fleet.ready(Time{});
+    CHECK((ready == Time{}) == on_demand);
+    fleet.fill(Time{});
+    CHECK(fleet.missing() == (on_demand ? 0 : 1));
+    REQUIRE(ready != kNever);
+    fleet.fill(ready);
+    CHECK(fleet.missing() == 0);
+    const NodeTime& time = fleet.node_time(ready);
+    CHECK(time.absent == Approx(to_seconds(ready - Time{}).value).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("AIReSim's default: 4,096 servers, 256 days of work take 9,866 h and 11,146 failures") {
   // karthikp-ubc/airesim, docs/SIMULATION_REPORT.md (RC-16): 9,865.97 h (sd 33.6), effective ratio 0.6228, failures
   // 11,145.6 (10,457 random, 688.6 systematic), manual 8,922.9, 2,676.2 repairs that fixed nothing. It has no lost

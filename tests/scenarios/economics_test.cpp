@@ -119,7 +119,7 @@ TEST_CASE("reserved and spot hours cost their share, and nights their window's")
   CHECK(cost_of(read("{gpu_hour: 2 USD, capacity: reserved}"), node, use_of(8, 0, 24)).dollars.value ==
         doctest::Approx(230.4).epsilon(1e-12));
   RunUse spot = use_of(8, 0, 24);
-  spot.fallback_gpu_hours = 10;
+  spot.on_demand_gpu_hours = 10;
   CHECK(cost_of(read("{gpu_hour: 2 USD, capacity: spot}"), node, spot).dollars.value ==
         doctest::Approx(182 * 0.7 + 20).epsilon(1e-12));
   const std::string nights = "gpu_hour: 2 USD, windows: [{from: 22, to: 6, price: 0.5}]";
@@ -164,6 +164,34 @@ TEST_CASE("of hourly series the cleanest start within the deadline is found, and
   CHECK(hourly_mean(e, "north", 4, Seconds(9 * 3600)).kg_per_kwh == doctest::Approx(6.6 / 9).epsilon(1e-9));
 }
 
+TEST_CASE("what is away leaves the hours that are paid, and the time in which its job stood still") {
+  // 8 GPUs for 10 h, 8 of the 80 hours away, 4 of a spare's 80; 2 USD at 50 % off: 72 and 76. The job stood still for a
+  // fifth, 16 GPU-hours, of which 8 are left at 60 W; computing for the rest at 400 W.
+  const Economics e = read(
+      "{gpu_hour: 2 USD, capacity: spot, spot: {discount: 0.5}, hosts: false, pue: 1, power: {computing: "
+      "1}}");
+  RunUse use = use_of(8, 1, 10);
+  use.states = {0.8, 0, 0, 0, 0.2};
+  use.absent_gpu_hours = 8;
+  use.spares_absent_gpu_hours = 4;
+  use.absent_while_stopped = true;
+  const RunCost cost = cost_of(e, node_of(400, 8), use);
+  CHECK(cost.dollars.value == doctest::Approx(72).epsilon(1e-12));
+  CHECK(cost.spare_dollars.value == doctest::Approx(76).epsilon(1e-12));
+  CHECK(cost.energy.value / 3600 == doctest::Approx(64 * 400 + 8 * 60 + 76 * 60).epsilon(1e-12));
+  use.absent_while_stopped = false;  // the others went on: all states alike
+  CHECK(cost_of(e, node_of(400, 8), use).energy.value / 3600 ==
+        doctest::Approx(0.9 * (64 * 400 + 16 * 60) + 76 * 60).epsilon(1e-12));
+}
+
+TEST_CASE("what of power, carbon and spot was not given is listed") {
+  CHECK(read("{gpu_hour: 2 USD}").assumptions.size() == 3);
+  CHECK(read("{gpu_hour: 2 USD}").assumptions[0] == "PUE 1.1: a data center of a large cloud");
+  CHECK(read("{pue: 1.1, carbon_intensity: 0.1 kg/kWh, utilization: 0.9}").assumptions.empty());
+  CHECK(read("{capacity: spot, spot: {rate: 0.1 /node-hour}}").assumptions.size() == 4);   // its discount
+  CHECK(read("{capacity: spot, spot: {rate: 0.1 /node-hour}}").spot.assumed.size() == 2);  // notice and back
+}
+
 TEST_CASE("impossible prices and places are located sentences") {
   const auto message = [](const std::string& text) { return error_of([&] { read(text); }); };
   CHECK(message("gpu_hour: 3.50") ==
@@ -173,6 +201,18 @@ TEST_CASE("impossible prices and places are located sentences") {
   CHECK(message("pue: 0.9") == "prices.yaml:1:6: pue must lie between 1 and 10\npue: 0.9\n     ^");
   CHECK(message("utilization: 2") ==
         "prices.yaml:1:14: utilization must lie between 0 and 1.5\nutilization: 2\n             ^");
+  CHECK(message("windows: [{from: 22, to: 6}, {from: 5, to: 8}]") ==
+        "prices.yaml:1:37: two price windows have the hour from 5 to 6\nwindows: [{from: 22, to: 6}, {from: "
+        "5, to: "
+        "8}]\n                                    ^");
+  CHECK(message("windows: [{from: 24, to: 0}]") ==
+        "prices.yaml:1:18: a price window is from an hour of the day, 0 to 23, to another, 0 to 24: {from: "
+        "22, to: "
+        "6, price: 0.7}\nwindows: [{from: 24, to: 0}]\n                 ^");
+  CHECK(message("windows: [{from: 22, to: 24}, {from: 0, to: 6}]").empty());
+  CHECK(message("carbon_intensity: 380 kg/kWh") ==
+        "prices.yaml:1:19: carbon_intensity is at most 3 kg/kWh: lignite, the dirtiest fuel, emits 1.1 to "
+        "1.5\ncarbon_intensity: 380 kg/kWh\n                  ^");
   CHECK(message("region: us-est") ==
         "prices.yaml:1:9: unknown value 'us-est' of 'region', did you mean 'us-east'? legal: us-east us-west "
         "europe asia-pacific global\nregion: us-est\n      "

@@ -110,27 +110,6 @@ TEST_CASE("long context is a last phase with a layout of its own") {
         }).find("needs a schedule of its own") != std::string::npos);
 }
 
-TEST_CASE("spot capacity is simulated beside on-demand, and pays above its break-even discount") {
-  const std::vector<std::string> spot{"cluster.nodes=8",         "cluster.fabric=infiniband-ndr-rail",
-                                      "training.tokens=200B",    "training.global_batch=512",
-                                      "economics.capacity=spot", "recovery.policy=elastic"};
-  const Json json = run(spot);
-  const Json& compared = json["cost"]["spot"];
-  CHECK(compared["preemptions"].get<double>() > 0);
-  const double days = compared["days"], calm = compared["on_demand_days"];
-  CHECK(days > calm);
-  CHECK(compared["break_even_discount"].get<double>() == doctest::Approx(1 - calm / days).epsilon(1e-9));
-  CHECK(compared["usd"].get<double>() ==
-        doctest::Approx(0.35 * compared["on_demand_usd"].get<double>() * days / calm).epsilon(1e-9));
-  CHECK(compared["pays"] == (compared["break_even_discount"].get<double>() < 0.65));
-  // A node on demand in the place of each that was taken back: fewer days, dearer hours.
-  std::vector<std::string> replaced = spot;
-  replaced.emplace_back("economics.spot.fallback=true");
-  const Json fallback = run(replaced);
-  CHECK(fallback["cost"]["spot"]["days"].get<double>() <= days);
-  CHECK(fallback["cost"]["usd"].get<double>() / fallback["cost"]["gpu_hours"].get<double>() > 0.35 * 3.5);
-}
-
 TEST_CASE(
     "LLaMA-3 405B with its batch phases, failures, pauses and long context takes 30.84M GPU-hours to 15 %") {
   // LLaMA 3.1 model card: 30.84M H100 hours. 3.8e25 FLOPs at 40 % MFU of 989 TFLOP/s are 26.7M; failures and saves 8 %.

@@ -57,6 +57,42 @@ TEST_CASE("days and dollars show the interval that the step's error gives them")
   CHECK(has(cost_part(document, Style{}), "\n  80 % interval 219,000 to 260,000 USD   from the step's\n"));
 }
 
+TEST_CASE(
+    "owned hardware, contracted power and what CO2e compares with have a line each, where they are known") {
+  Json document;
+  document["cost"] = Json::parse(R"({"usd": null, "gpu_hours": 80, "co2e_t": 2.2, "co2e_market_t": 0.5,
+    "capital_usd": 1234, "embodied_t": 0.125, "equivalents": {"flights_new_york_san_francisco": 2,
+    "miles_by_car": 5450, "home_days": 57.9}, "where_and_when": {"least_carbon": null, "meets_deadline": false}})");
+  const std::string screen = cost_part(document, Style{});
+  CHECK(has(screen, "\n  as owned hardware, with its energy: 1,234 USD\n"));
+  CHECK(has(screen, "\n  market-based, of the power that is contracted: 0.5000 t CO2e\n"));
+  CHECK(has(screen, "\n  making the hardware, its share of the run: 0.1250 t CO2e\n"));
+  CHECK(has(
+      screen,
+      "\n  as much CO2e as 2 flights New York - San Francisco, 5,450 miles by car or 57.9 days of a home\n"));
+  CHECK(has(screen, "\n  no start meets the deadline: the run is longer\n"));
+  document["cost"]["co2e_market_t"] = 2.2;  // no contract was given
+  for (const char* key : {"capital_usd", "embodied_t", "equivalents", "where_and_when"})
+    document["cost"].erase(key);
+  const std::string plain = cost_part(document, Style{});
+  for (const char* word : {"owned", "market", "making", "as much", "deadline"}) CHECK_FALSE(has(plain, word));
+}
+
+TEST_CASE("spot says from which discount it pays, and when none does") {
+  Json document;
+  document["cost"] = Json::parse(R"({"usd": 10, "spot": {"preemptions": 7, "days": 4, "usd": 10,
+    "on_demand_days": 3.5, "on_demand_usd": 20, "break_even_discount": 0.125}})");
+  CHECK(has(cost_part(document, Style{}),
+            "  spot: 7 preemptions, 4 days and 10 USD, against 3.500 days and 20 USD on demand; pays from "
+            "12.5 % off\n"));
+  document["cost"]["spot"]["break_even_discount"] = -0.1;
+  CHECK(has(cost_part(document, Style{}), "; pays without a discount\n"));
+  document["cost"]["spot"]["break_even_discount"] = nullptr;
+  document["cost"]["spot"]["usd"] = document["cost"]["spot"]["on_demand_usd"] = nullptr;
+  CHECK(has(cost_part(document, Style{}),
+            "  spot: 7 preemptions, 4 days, against 3.500 days on demand; no discount makes it pay\n"));
+}
+
 TEST_CASE("a run that does not finish says so in place of its days, and why; its cost is unknown") {
   Json document = sample_result();
   document["run"]["unfinished"] = 200;

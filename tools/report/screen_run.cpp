@@ -116,7 +116,7 @@ std::string goal_lines(const Json& run) {
     out += fmt::format("  done within {} days: {} of the trials\n", number(number_of(run, "deadline.days")),
                        percent(p));
   if (const double p = number_of(run, "budget.probability"); std::isfinite(p))
-    out += fmt::format("  within {} USD, spares included: {} of the trials\n",
+    out += fmt::format("  within {} USD, with spares, storage and egress: {} of the trials\n",
                        number(number_of(run, "budget.usd")), percent(p));
   if (const double waits = number_of(run, "waits.mean"); waits > 0)
     out += fmt::format("  waits for a node: {} a run, {} each\n", number(waits, 3),
@@ -128,6 +128,50 @@ std::string goal_lines(const Json& run) {
   if (const Json& warnings = part_of(run, "warnings"); warnings.is_array())
     for (const Json& sentence : warnings) out += "  warning: " + wrapped(plain_text(sentence), 4) + "\n";
   return out;
+}
+
+// Emissions by contract and of making the hardware, where they were asked for, and what all compares with.
+std::string carbon_lines(const Json& cost) {
+  std::string out;
+  const double place = number_of(cost, "co2e_t"), market = number_of(cost, "co2e_market_t");
+  if (std::isfinite(market) && market != place)
+    out += fmt::format("  market-based, of the power that is contracted: {} t CO2e\n", number(market));
+  if (const double embodied = number_of(cost, "embodied_t"); std::isfinite(embodied))
+    out += fmt::format("  making the hardware, its share of the run: {} t CO2e\n", number(embodied));
+  const Json& like = part_of(cost, "equivalents");
+  if (like.is_object() && place > 0)
+    out += fmt::format(
+        "  as much CO2e as {} flights New York - San Francisco, {} miles by car or {} days of a home\n",
+        number(number_of(like, "flights_new_york_san_francisco"), 3),
+        number(number_of(like, "miles_by_car"), 3), number(number_of(like, "home_days"), 3));
+  return out;
+}
+
+std::string spot_line(const Json& spot) {
+  if (!spot.is_object()) return {};
+  const auto run = [&](const char* days, const char* usd) {
+    const double time = number_of(spot, days), money = number_of(spot, usd);
+    return (std::isfinite(time) ? number(time) + " days" : "no end") +
+           (std::isfinite(money) ? " and " + number(money) + " USD" : "");
+  };
+  const double even = number_of(spot, "break_even_discount");
+  const std::string pays = !std::isfinite(even) ? "no discount makes it pay"
+                           : even <= 0          ? "pays without a discount"
+                                                : "pays from " + percent(even) + " off";
+  return fmt::format("  spot: {} preemptions, {}, against {} on demand; {}\n",
+                     number(number_of(spot, "preemptions")), run("days", "usd"),
+                     run("on_demand_days", "on_demand_usd"), pays);
+}
+
+std::string place_line(const Json& cost) {
+  if (part_of(cost, "where_and_when.meets_deadline") == Json(false))
+    return "  no start meets the deadline: the run is longer\n";
+  const Json& clean = part_of(cost, "where_and_when.least_carbon");
+  if (!clean.is_object() || !(number_of(clean, "co2e_t") < 0.9995 * number_of(cost, "co2e_t"))) return {};
+  const double wait = number_of(clean, "start_in_h");
+  return fmt::format("  least carbon: {}{}, {} t CO2e\n", text_of(clean, "region"),
+                     wait > 0 ? fmt::format(" in {} h", number(wait)) : "",
+                     number(number_of(clean, "co2e_t")));
 }
 
 }  // namespace
@@ -227,6 +271,8 @@ std::string cost_part(const Json& document, const Style& style) {
   const double usd = number_of(cost, "usd"), total = number_of(cost, "total_usd");
   if (std::isfinite(usd) && total > 1.00005 * usd)
     out += fmt::format("  with spares, storage and egress {} USD\n", number(total));
+  if (const double owned = number_of(cost, "capital_usd"); std::isfinite(owned))
+    out += fmt::format("  as owned hardware, with its energy: {} USD\n", number(owned));
   if (const Json& states = part_of(cost, "gpu_states"); states.is_object()) {
     out += "  of all time the GPUs are";
     const char* separator = " ";
@@ -237,21 +283,7 @@ std::string cost_part(const Json& document, const Style& style) {
     }
     out += "\n";
   }
-  const Json& spot = part_of(cost, "spot");
-  if (spot.is_object())
-    out += fmt::format(
-        "  spot: {} preemptions, {} days and {} USD, against {} days and {} USD on demand; pays from {} "
-        "off\n",
-        number(number_of(spot, "preemptions")), number(number_of(spot, "days")),
-        number(number_of(spot, "usd")), number(number_of(spot, "on_demand_days")),
-        number(number_of(spot, "on_demand_usd")), percent(number_of(spot, "break_even_discount")));
-  const Json& clean = part_of(cost, "where_and_when.least_carbon");
-  if (clean.is_object() && number_of(clean, "co2e_t") < 0.9995 * number_of(cost, "co2e_t")) {
-    const double wait = number_of(clean, "start_in_h");
-    out += fmt::format("  least carbon: {}{}, {} t CO2e\n", text_of(clean, "region"),
-                       wait > 0 ? fmt::format(" in {} h", number(wait)) : "",
-                       number(number_of(clean, "co2e_t")));
-  }
+  out += carbon_lines(cost) + spot_line(part_of(cost, "spot")) + place_line(cost);
   const Json& prediction = part_of(cost, "prediction");
   const double low = number_of(prediction, "usd_low"), high = number_of(prediction, "usd_high");
   if (std::isfinite(low) && std::isfinite(high))
