@@ -1,4 +1,4 @@
-// The table of options, and the readers and writers that it names.
+// Reads the options of a launch into the lines of a scenario.
 #include "scenarios/interchange/megatron.hpp"
 
 #include <fmt/format.h>
@@ -8,8 +8,11 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
+#include <sstream>
 
+#include "scenarios/interchange/megatron_options.hpp"
 #include "scenarios/interchange/shell_arguments.hpp"
 #include "scenarios/interchange/yaml_text.hpp"
 #include "sim/error.hpp"
@@ -24,7 +27,9 @@ using Given =
 class Options {
  public:
   Options(const std::string& script, std::string where) : where_(std::move(where)) {
-    for (ShellOption& option : shell_options(script)) given_[option.name] = option;
+    LaunchCommand launch = launch_command(script, where_, is_megatron_option);
+    for (ShellOption& option : launch.options) given_[option.name] = std::move(option);
+    notes_ = std::move(launch.notes);
   }
 
   const Given& all() const { return given_; }
@@ -46,14 +51,24 @@ class Options {
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
     if (error != std::errc() || end != value.data() + value.size() || number < 0 ||
         number > 1'000'000'000'000'000)
-      fail(name, value.empty() ? "needs a number that the script itself gives"
-                               : fmt::format("needs a whole number, not '{}'", value));
+      fail(name, !value.empty() ? fmt::format("needs a whole number, not '{}'", value)
+                                : "needs a number that the script itself gives" +
+                                      (at->second.unknown.empty() ? "" : ": " + at->second.unknown));
     return number;
+  }
+  // One of a few words; refuses another.
+  std::string choice(std::string_view name, std::initializer_list<std::string_view> legal,
+                     std::string fallback) const {
+    const std::string value = text(name, std::move(fallback));
+    if (has(name) && std::find(legal.begin(), legal.end(), value) == legal.end())
+      fail(name, fmt::format("is '{}'; legal: {}", value, fmt::join(legal, " ")));
+    return value;
   }
   std::int64_t needed(std::string_view name) const {
     if (!has(name))
-      throw ConfigError(
-          fmt::format("{}: {} is missing: no run of Megatron-LM starts without it", where_, name));
+      throw ConfigError(fmt::format("{}: {} is missing: no run of Megatron-LM starts without it{}", where_,
+                                    name,
+                                    notes_.empty() ? "" : fmt::format("; {}", fmt::join(notes_, "; "))));
     return count(name, 0);
   }
   [[noreturn]] void fail(std::string_view name, const std::string& sentence) const {
@@ -61,314 +76,65 @@ class Options {
     throw ConfigError(
         fmt::format("{}:{}: {} {}", where_, at == given_.end() ? 0 : at->second.line, name, sentence));
   }
-  const std::string& where() const { return where_; }
+  const std::vector<std::string>& notes() const { return notes_; }
+  // Where an option stands: "launch.sh:12: --num-layers".
+  std::string place(std::string_view name) const {
+    const auto at = given_.find(name);
+    return at == given_.end() ? fmt::format("{}: {}", where_, name)
+                              : fmt::format("{}:{}: {}", where_, at->second.line, name);
+  }
 
  private:
   Given given_;
   std::string where_;
+  std::vector<std::string> notes_;
 };
 
-// ---- what one option writes of a scenario: "" = left out (the default)
-
-using Text = std::string;
-Text number(std::int64_t value, std::int64_t fallback = 0) {
-  return value == fallback ? "" : std::to_string(value);
-}
-Text flag(bool set) { return set ? "yes" : ""; }
-
-bool has_dense_layers(const Model& m) { return m.moe_layers() < m.layers; }
-bool is_full_recompute(const Recompute& r) { return r.kind == Recompute::Kind::full; }
-Text fsdp_strategy(const Scenario& s) {
-  if (s.training.sharding.kind == Sharding::Kind::zero2) return "optim_grads";
-  return s.training.sharding.shards_parameters() ? "optim_grads_params" : "";
-}
-
-constexpr std::pair<std::string_view, std::string_view> kModules[] = {  // Megatron's word, ours
-    {"core_attn", "attention_core"}, {"mlp", "mlp_up"},         {"moe_act", "moe_activation"},
-    {"layernorm", "norms"},          {"mla_up_proj", "mla_up"}, {"mlp_act", "mlp_activation"}};
-
-Text modules_of(const Scenario& s) {
-  const Recompute& r = s.training.recompute;
-  if (r.kind != Recompute::Kind::modules) return "";
-  std::vector<std::string_view> words;
-  for (const auto& [theirs, ours] : kModules)
-    if (r.has(ours)) words.push_back(theirs);
-  return fmt::format("{}", fmt::join(words, " "));
-}
-
-Text layer_frequency(const Scenario& s) {
-  const Experts& e = *s.model.experts;
-  if (e.dense_layers > 0)
-    return fmt::format("([0]*{}+[1]*{})", e.dense_layers, s.model.layers - e.dense_layers);
-  return number(e.every, 1);
-}
-
-double samples(const Scenario& s) {
-  return s.training.tokens / static_cast<double>(s.training.sequence_length);
-}
-
-struct Row {
-  std::string_view name;
-  Text (*write)(const Scenario&);
-};
-
-// Each option that changes time or memory, with what it says of a scenario; `import_megatron` reads the same names.
-const Row kRows[] = {
-    {"--nnodes", [](const Scenario& s) { return number(s.nodes); }},
-    {"--nproc-per-node", [](const Scenario& s) { return number(s.node.gpus); }},
-    {"--num-layers", [](const Scenario& s) { return number(s.model.layers); }},
-    {"--hidden-size", [](const Scenario& s) { return number(s.model.hidden); }},
-    {"--ffn-hidden-size",
-     [](const Scenario& s) { return has_dense_layers(s.model) ? number(s.model.ffn) : Text(); }},
-    {"--num-attention-heads", [](const Scenario& s) { return number(s.model.heads); }},
-    {"--group-query-attention",
-     [](const Scenario& s) { return flag(!s.model.latent && s.model.kv_heads != s.model.heads); }},
-    {"--num-query-groups",
-     [](const Scenario& s) { return s.model.latent ? Text() : number(s.model.kv_heads, s.model.heads); }},
-    {"--kv-channels",
-     [](const Scenario& s) {
-       const Model& m = s.model;
-       return m.latent || m.head_dim * m.heads == m.hidden ? Text() : number(m.head_dim);
-     }},
-    {"--vocab-size", [](const Scenario& s) { return number(s.model.vocabulary); }},
-    {"--position-embedding-type",
-     [](const Scenario& s) { return Text(s.model.positions > 0 ? "" : "rope"); }},
-    {"--max-position-embeddings", [](const Scenario& s) { return number(s.model.positions); }},
-    {"--swiglu", [](const Scenario& s) { return flag(s.model.activation == Activation::swiglu); }},
-    {"--squared-relu",
-     [](const Scenario& s) { return flag(s.model.activation == Activation::squared_relu); }},
-    {"--disable-bias-linear", [](const Scenario& s) { return flag(!s.model.biases); }},
-    {"--normalization", [](const Scenario& s) { return Text(s.model.layer_norm ? "" : "RMSNorm"); }},
-    {"--untie-embeddings-and-output-weights",
-     [](const Scenario& s) { return flag(!s.model.tied_embeddings); }},
-    {"--hidden-dropout", [](const Scenario& s) { return Text(s.model.dropout ? "" : "0"); }},
-    {"--multi-latent-attention", [](const Scenario& s) { return flag(s.model.latent.has_value()); }},
-    {"--q-lora-rank",
-     [](const Scenario& s) { return s.model.latent ? number(s.model.latent->q_lora) : Text(); }},
-    {"--kv-lora-rank",
-     [](const Scenario& s) { return s.model.latent ? number(s.model.latent->kv_lora) : Text(); }},
-    {"--qk-head-dim",
-     [](const Scenario& s) { return s.model.latent ? number(s.model.latent->nope_dim) : Text(); }},
-    {"--qk-pos-emb-head-dim",
-     [](const Scenario& s) { return s.model.latent ? number(s.model.latent->rope_dim) : Text(); }},
-    {"--v-head-dim",
-     [](const Scenario& s) { return s.model.latent ? number(s.model.latent->v_dim) : Text(); }},
-    {"--num-experts",
-     [](const Scenario& s) { return s.model.experts ? number(s.model.experts->count) : Text(); }},
-    {"--moe-router-topk",
-     [](const Scenario& s) { return s.model.experts ? number(s.model.experts->top_k) : Text(); }},
-    {"--moe-ffn-hidden-size",
-     [](const Scenario& s) { return s.model.experts ? number(s.model.experts->ffn) : Text(); }},
-    {"--moe-shared-expert-intermediate-size",
-     [](const Scenario& s) { return s.model.experts ? number(s.model.experts->shared_ffn) : Text(); }},
-    {"--moe-layer-freq", [](const Scenario& s) { return s.model.experts ? layer_frequency(s) : Text(); }},
-    {"--moe-router-group-topk",
-     [](const Scenario& s) { return s.model.experts ? number(s.model.experts->node_limit) : Text(); }},
-    {"--moe-expert-capacity-factor",
-     [](const Scenario& s) {
-       return s.model.experts && s.model.experts->capacity_factor > 0
-                  ? fmt::format("{}", s.model.experts->capacity_factor)
-                  : Text();
-     }},
-    {"--mtp-num-layers", [](const Scenario& s) { return number(s.model.predicted_tokens); }},
-    {"--tensor-model-parallel-size", [](const Scenario& s) { return number(s.layout.tensor, 1); }},
-    {"--sequence-parallel",
-     [](const Scenario& s) { return flag(s.layout.sequence_parallel && s.layout.tensor > 1); }},
-    {"--pipeline-model-parallel-size", [](const Scenario& s) { return number(s.layout.pipeline, 1); }},
-    {"--context-parallel-size", [](const Scenario& s) { return number(s.layout.context, 1); }},
-    {"--cp-comm-type",
-     [](const Scenario& s) {
-       if (s.layout.context == 1 || s.layout.context_method == "ring") return Text();
-       return Text(s.layout.context_method == "ulysses" ? "a2a" : "all_gather");
-     }},
-    {"--expert-model-parallel-size", [](const Scenario& s) { return number(s.layout.expert, 1); }},
-    {"--expert-tensor-parallel-size",
-     [](const Scenario& s) {
-       return s.model.experts ? number(s.layout.expert_tensor, s.layout.tensor) : Text();
-     }},
-    {"--use-tp-pp-dp-mapping",
-     [](const Scenario& s) { return flag(s.layout.order[2] == Axis::pipeline && s.layout.pipeline > 1); }},
-    {"--num-virtual-stages-per-pipeline-rank",
-     [](const Scenario& s) { return number(s.schedule.virtual_stages, 1); }},
-    {"--microbatch-group-size-per-virtual-pipeline-stage",
-     [](const Scenario& s) {
-       const int n = s.schedule.group_size;
-       return s.schedule.virtual_stages > 1 && n != s.layout.pipeline ? number(n) : Text();
-     }},
-    {"--no-overlap-p2p-communication",
-     [](const Scenario& s) {
-       return flag(s.schedule.virtual_stages > 1 && s.schedule.point_to_point == PointToPoint::blocking);
-     }},
-    {"--seq-length", [](const Scenario& s) { return number(s.training.sequence_length); }},
-    {"--micro-batch-size", [](const Scenario& s) { return number(s.training.micro_batch); }},
-    {"--global-batch-size", [](const Scenario& s) { return number(s.training.global_batch); }},
-    {"--train-samples",
-     [](const Scenario& s) { return number(static_cast<std::int64_t>(samples(s) + 0.5)); }},
-    {"--bf16",
-     [](const Scenario& s) {
-       return flag(s.training.precision->name != "fp16" && s.training.precision->name != "fp32");
-     }},
-    {"--fp16", [](const Scenario& s) { return flag(s.training.precision->name == "fp16"); }},
-    {"--fp8-format",
-     [](const Scenario& s) {
-       if (s.training.precision->name == "mxfp8") return Text("e4m3");
-       return Text(s.training.precision->name == "fp8" ? "hybrid" : "");
-     }},
-    {"--fp8-recipe",
-     [](const Scenario& s) {
-       if (s.training.precision->name == "mxfp8") return Text("mxfp8");
-       if (s.training.precision->name != "fp8" || s.training.fp8_recipe == "delayed") return Text();
-       return Text(s.training.fp8_recipe == "current" ? "tensorwise" : s.training.fp8_recipe);
-     }},
-    {"--attention-backend",
-     [](const Scenario& s) { return Text(s.training.flash_attention ? "" : "unfused"); }},
-    {"--recompute-granularity",
-     [](const Scenario& s) {
-       if (is_full_recompute(s.training.recompute)) return Text("full");
-       return Text(s.training.recompute.kind == Recompute::Kind::none ? "" : "selective");
-     }},
-    {"--recompute-method",
-     [](const Scenario& s) {
-       if (!is_full_recompute(s.training.recompute)) return Text();
-       return Text(s.training.recompute.layers > 0 ? "block" : "uniform");
-     }},
-    {"--recompute-num-layers",
-     [](const Scenario& s) {
-       if (!is_full_recompute(s.training.recompute)) return Text();
-       return number(std::max<std::int64_t>(1, s.training.recompute.layers));
-     }},
-    {"--recompute-modules", modules_of},
-    {"--use-distributed-optimizer",
-     [](const Scenario& s) { return flag(s.training.sharding.kind == Sharding::Kind::zero1); }},
-    {"--use-megatron-fsdp", [](const Scenario& s) { return flag(!fsdp_strategy(s).empty()); }},
-    {"--data-parallel-sharding-strategy", fsdp_strategy},
-    {"--optimizer",
-     [](const Scenario& s) { return Text(s.training.optimizer == "adamw" ? "" : s.training.optimizer); }},
-    {"--optimizer-cpu-offload", [](const Scenario& s) { return flag(s.training.offload.optimizer); }},
-    {"--overlap-grad-reduce", [](const Scenario& s) { return flag(s.training.overlap.data); }},
-    {"--tp-comm-overlap",
-     [](const Scenario& s) { return flag(s.training.overlap.tensor && s.layout.tensor > 1); }},
-    {"--overlap-moe-expert-parallel-comm", [](const Scenario& s) { return flag(s.training.overlap.expert); }},
-    {"--moe-token-dispatcher-type",
-     [](const Scenario& s) {
-       if (!s.model.experts) return Text();
-       return Text(s.training.deduplicate_tokens ? "flex" : "alltoall");
-     }},
-};
-
-// Options that a run may have and that say nothing of time or memory here; and prefixes of such.
-constexpr std::string_view kSilent[] = {"--lr",
-                                        "--min-lr",
-                                        "--lr-",
-                                        "--weight-decay",
-                                        "--clip-grad",
-                                        "--adam-",
-                                        "--init-method",
-                                        "--log-",
-                                        "--tensorboard",
-                                        "--wandb",
-                                        "--save",
-                                        "--load",
-                                        "--data-",
-                                        "--split",
-                                        "--tokenizer",
-                                        "--vocab-file",
-                                        "--merge-file",
-                                        "--eval-",
-                                        "--seed",
-                                        "--num-workers",
-                                        "--distributed-",
-                                        "--master-",
-                                        "--node-rank",
-                                        "--rdzv",
-                                        "--train-data",
-                                        "--valid-data",
-                                        "--mock-data",
-                                        "--exit-",
-                                        "--ckpt",
-                                        "--use-mcore-models",
-                                        "--no-",
-                                        "--initial-loss-scale",
-                                        "--rotary",
-                                        "--use-rotary",
-                                        "--norm-epsilon",
-                                        "--moe-aux",
-                                        "--moe-router-load",
-                                        "--moe-router-dtype",
-                                        "--moe-router-score",
-                                        "--moe-router-enable",
-                                        "--moe-router-bias",
-                                        "--moe-router-pre",
-                                        "--moe-router-num-groups",
-                                        "--moe-router-topk-scaling",
-                                        "--moe-grouped-gemm",
-                                        "--moe-z-loss",
-                                        "--manual-gc",
-                                        "--transformer-impl",
-                                        "--timing",
-                                        "--attention-softmax",
-                                        "--attention-dropout",
-                                        "--qk-layernorm",
-                                        "--apply-",
-                                        "--make-vocab",
-                                        "--use-flash-attn",
-                                        "--fp8-amax",
-                                        "--fp8-margin",
-                                        "--cross-entropy",
-                                        "--distribute-saved",
-                                        "--use-checkpoint",
-                                        "--async-save",
-                                        "--dist-ckpt",
-                                        "--override",
-                                        "--finetune",
-                                        "--module",
-                                        "--local-ranks",
-                                        "--tee",
-                                        "--mscale",
-                                        "--beta-",
-                                        "--original-max",
-                                        "--mtp-loss",
-                                        "--enable-experimental",
-                                        "--create-attention",
-                                        "--te-rng",
-                                        "--overlap-param-gather",
-                                        "--grad-reduce-in",
-                                        "--accumulate-allreduce",
-                                        "--moe-permute-fusion",
-                                        "--ddp-",
-                                        "--empty-unused"};
-
-bool is_silent(std::string_view name) {
-  return std::any_of(std::begin(kSilent), std::end(kSilent), [&](std::string_view prefix) {
-    return name == prefix ||
-           (name.starts_with(prefix) && (prefix.ends_with('-') || name[prefix.size()] == '-'));
-  });
-}
-
-}  // namespace
-
-MegatronExport export_megatron(const Scenario& s) {
-  MegatronExport out;
-  for (const Row& row : kRows) {
-    const Text value = row.write(s);
-    if (value.empty()) continue;
-    out.options.push_back(value == "yes" ? std::string(row.name) : fmt::format("{} {}", row.name, value));
-  }
-  const std::string_view schedule = s.schedule.row != nullptr ? s.schedule.row->name : "";
-  if (schedule != "1f1b" && schedule != "interleaved_1f1b")
-    out.notes.push_back(fmt::format("Megatron-LM has no schedule {}: it runs {}", schedule,
-                                    s.schedule.virtual_stages > 1 ? "interleaved 1F1B" : "1F1B"));
-  if (s.training.precision->name == "nvfp4")
-    out.notes.emplace_back("nvfp4 is written as bf16: no option of core 0.12");
-  if (s.model.window) out.notes.emplace_back("the sliding window is left out");
-  if (s.training.offload.activations) out.notes.emplace_back("offloading of activations is left out");
-  if (s.training.cuda_graphs != "none") out.notes.emplace_back("CUDA graphs are left out");
-  if (s.layout.context > 1 && s.layout.order[1] != Axis::context)
-    out.notes.emplace_back("Megatron-LM keeps context ranks next to tensor ranks");
-  return out;
-}
-
-namespace {
+// Keys of the scenario that this writes, with the option that each comes from: for errors of the scenario.
+constexpr std::pair<std::string_view, std::string_view> kOrigins[] = {
+    {"layers", "--num-layers"},
+    {"hidden", "--hidden-size"},
+    {"ffn", "--ffn-hidden-size"},
+    {"heads", "--num-attention-heads"},
+    {"kv_heads", "--num-query-groups"},
+    {"head_dim", "--kv-channels"},
+    {"latent_attention", "--multi-latent-attention"},
+    {"vocabulary", "--vocab-size"},
+    {"positions", "--max-position-embeddings"},
+    {"multi_token_prediction", "--mtp-num-layers"},
+    {"count", "--num-experts"},
+    {"top_k", "--moe-router-topk"},
+    {"shared_ffn", "--moe-shared-expert-intermediate-size"},
+    {"node_limit", "--moe-router-group-topk"},
+    {"capacity_factor", "--moe-expert-capacity-factor"},
+    {"dense_layers", "--moe-layer-freq"},
+    {"every", "--moe-layer-freq"},
+    {"node", "--node"},
+    {"nodes", "--nodes"},
+    {"gpus_per_node", "--nproc-per-node"},
+    {"tensor", "--tensor-model-parallel-size"},
+    {"sequence_parallel", "--sequence-parallel"},
+    {"context", "--context-parallel-size"},
+    {"context_method", "--cp-comm-type"},
+    {"pipeline", "--pipeline-model-parallel-size"},
+    {"data", "--nodes"},
+    {"expert", "--expert-model-parallel-size"},
+    {"expert_tensor", "--expert-tensor-parallel-size"},
+    {"virtual_stages", "--num-virtual-stages-per-pipeline-rank"},
+    {"group_size", "--microbatch-group-size-per-virtual-pipeline-stage"},
+    {"embedding_as_layer", "--account-for-embedding-in-pipeline-split"},
+    {"head_as_layer", "--account-for-loss-in-pipeline-split"},
+    {"first_stage_layers", "--decoder-first-pipeline-num-layers"},
+    {"last_stage_layers", "--decoder-last-pipeline-num-layers"},
+    {"tokens", "--train-samples"},
+    {"sequence_length", "--seq-length"},
+    {"global_batch", "--global-batch-size"},
+    {"micro_batch", "--micro-batch-size"},
+    {"precision", "--fp8-format"},
+    {"fp8_recipe", "--fp8-recipe"},
+    {"recompute", "--recompute-granularity"},
+    {"sharding", "--use-distributed-optimizer"},
+    {"overlap", "--overlap-moe-expert-parallel-comm"}};
 
 // Reads the options into the lines of a scenario.
 class Importer {
@@ -377,6 +143,7 @@ class Importer {
       : in_(in), node_(node), nodes_(nodes) {}
 
   MegatronImport read(const std::string& name) {
+    notes_ = in_.notes();
     line("name: {}", yaml_quoted(name));
     model();
     cluster();
@@ -387,11 +154,16 @@ class Importer {
     for (const auto& [key, given] : in_.all()) {
       const auto& option = key;  // clang 14 cannot capture a binding
       const bool known =
-          std::any_of(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.name == option; }) ||
-          std::find(read_.begin(), read_.end(), option) != read_.end();
-      if (!known && !is_silent(option)) note("line {}: {} is not known and was left out", given.line, option);
+          is_megatron_option(option) || std::find(read_.begin(), read_.end(), option) != read_.end();
+      if (!known && !is_silent_megatron_option(option))
+        note("line {}: {} is not known and was left out", given.line, option);
+      if (known && !given.unknown.empty() && in_.text(option).empty())
+        note("line {}: the value of {} is not known ({}): its default is taken", given.line, option,
+             given.unknown);
     }
-    return {std::move(text_), std::move(notes_)};
+    std::map<std::string, std::string, std::less<>> origins;
+    for (const auto& [yaml_key, option] : kOrigins) origins.emplace(yaml_key, in_.place(option));
+    return {std::move(text_), std::move(notes_), std::move(origins)};
   }
 
  private:
@@ -434,14 +206,16 @@ class Importer {
       line("  head_dim: {}", in_.count("--kv-channels", 0));
     }
     vocabulary();
-    if (in_.text("--position-embedding-type", "learned_absolute") == "learned_absolute" &&
+    if (in_.choice("--position-embedding-type",
+                   {"learned_absolute", "rope", "mrope", "yarn", "relative", "none"},
+                   "learned_absolute") == "learned_absolute" &&
         !also("--use-rotary-position-embeddings"))
       line("  positions: {}", in_.count("--max-position-embeddings", in_.count("--seq-length", 0)));
     line("  activation: {}", swiglu ? "swiglu" : in_.has("--squared-relu") ? "squared_relu" : "gelu");
     if (!in_.has("--untie-embeddings-and-output-weights")) line("  tied_embeddings: true");
     if (!in_.has("--disable-bias-linear")) line("  biases: true");
-    line("  normalization: {}",
-         in_.text("--normalization", "LayerNorm") == "RMSNorm" ? "rmsnorm" : "layernorm");
+    const bool rms = in_.choice("--normalization", {"LayerNorm", "RMSNorm"}, "LayerNorm") == "RMSNorm";
+    line("  normalization: {}", rms ? "rmsnorm" : "layernorm");
     const std::string dropout = in_.text("--hidden-dropout", "0.1");
     if (dropout.find_first_not_of("0.") != std::string::npos) line("  dropout: true");
     if (in_.has("--num-experts")) experts(layers);
@@ -488,18 +262,45 @@ class Importer {
     }
   }
 
+  // GPUs of a node as torchrun or Slurm say it.
+  std::int64_t gpus_of_a_node() {
+    constexpr std::string_view kNames[] = {"--nproc-per-node", "--gpus-per-node", "--ntasks-per-node"};
+    for (const std::string_view name : kNames) also(name);
+    for (const std::string_view name : kNames) {
+      const std::string value = in_.text(name);  // "8", "h100:8"
+      const std::string digits = value.substr(value.find_last_of(':') + 1);
+      if (digits.empty() || value.starts_with('$')) continue;
+      if (name == "--ntasks-per-node" && digits == "1") continue;  // of torchrun, which starts more
+      if (value == digits) return in_.count(name, 8);
+      std::int64_t count = 0;
+      std::from_chars(digits.data(), digits.data() + digits.size(), count);
+      if (count < 1 || count > 1000) in_.fail(name, fmt::format("needs a whole number, not '{}'", value));
+      return count;
+    }
+    return 8;
+  }
+
   void cluster() {
-    also("--nproc-per-node");
-    const std::int64_t per_node = in_.text("--nproc-per-node").empty() ? 8 : in_.count("--nproc-per-node", 8);
+    const std::int64_t per_node = gpus_of_a_node(), needed = tensor() * context() * pipeline();
     std::int64_t nodes = nodes_;
-    const std::string said = in_.text("--nnodes");
-    if (nodes == 0 && !said.empty()) nodes = in_.count("--nnodes", 1);
+    also("--nodes");
+    const std::string said = !in_.text("--nnodes").empty() ? "--nnodes"
+                             : in_.text("--nodes").empty() ? ""
+                                                           : "--nodes";
+    if (nodes == 0 && !said.empty()) nodes = in_.count(said, 1);
     if (nodes == 0) {
-      const std::int64_t needed = tensor() * context() * pipeline();
       nodes = std::max<std::int64_t>(1, (needed + per_node - 1) / std::max<std::int64_t>(1, per_node));
       note("the script does not say how many nodes: {} are the fewest for the layout; --nodes says it",
            nodes);
     }
+    if (needed > 0 && per_node > 0 && nodes > 0 && nodes < 1'000'000'000 && per_node < 1'000'000 &&
+        nodes * per_node % needed != 0)
+      throw ConfigError(
+          fmt::format("{}: {} nodes x {} GPUs = {} GPUs are no multiple of tensor {} x context {} x pipeline "
+                      "{} = {} GPUs; "
+                      "`import megatron --nodes N` says another number",
+                      nodes_ > 0 ? "--nodes" : in_.place(said.empty() ? "--nnodes" : said), nodes, per_node,
+                      nodes * per_node, tensor(), context(), pipeline(), needed));
     line("cluster:");
     line("  node: {}", node_);
     line("  nodes: {}", nodes);
@@ -517,8 +318,12 @@ class Importer {
     line("  tensor: {}", tensor());
     line("  sequence_parallel: {}", in_.has("--sequence-parallel") && tensor() > 1);
     line("  context: {}", context());
-    const std::string method = in_.text("--cp-comm-type", "p2p");
-    line("  context_method: {}", method == "a2a" ? "ulysses" : method == "all_gather" ? "allgather" : "ring");
+    const std::string method =
+        in_.choice("--cp-comm-type", {"p2p", "a2a", "allgather", "all_gather", "a2a+p2p"}, "p2p");
+    if (method == "a2a+p2p") note("--cp-comm-type a2a+p2p is read as p2p, a ring over all context ranks");
+    line("  context_method: {}", method == "a2a"             ? "ulysses"
+                                 : method.starts_with("all") ? "allgather"
+                                                             : "ring");
     line("  pipeline: {}", pipeline());
     line("  data: auto");
     if (in_.has("--num-experts")) {
@@ -545,8 +350,13 @@ class Importer {
     if (chunks > 1 && in_.has("--microbatch-group-size-per-virtual-pipeline-stage"))
       line("  group_size: {}", in_.count("--microbatch-group-size-per-virtual-pipeline-stage", pp));
     line("  p2p: {}", chunks > 1 && !in_.has("--no-overlap-p2p-communication") ? "overlapped" : "blocking");
-    if (also("--account-for-embedding-in-pipeline-split")) line("  embedding_as_layer: true");
-    if (also("--account-for-loss-in-pipeline-split")) line("  head_as_layer: true");
+    const bool embedding = also("--account-for-embedding-in-pipeline-split"),
+               head = also("--account-for-loss-in-pipeline-split");
+    // One layer a stage: embedding and head have the first and the last to themselves, as without the keys.
+    if (!(embedding && head && layers + 2 == pp * chunks)) {
+      if (embedding) line("  embedding_as_layer: true");
+      if (head) line("  head_as_layer: true");
+    }
     if (also("--decoder-first-pipeline-num-layers"))
       line("  first_stage_layers: {}", in_.count("--decoder-first-pipeline-num-layers", 0));
     if (also("--decoder-last-pipeline-num-layers"))
@@ -567,23 +377,30 @@ class Importer {
     line("  micro_batch: {}", in_.needed("--micro-batch-size"));
     precision();
     also("--use-flash-attn");
-    line("  attention: {}", in_.text("--attention-backend") == "unfused" ? "standard" : "flash");
+    const std::string backend =
+        in_.choice("--attention-backend", {"flash", "fused", "unfused", "local", "auto"}, "auto");
+    line("  attention: {}", backend == "unfused" || backend == "local" ? "standard" : "flash");
     recompute();
     sharding();
-    line("  optimizer: {}", in_.text("--optimizer", "adam") == "adam" ? "adamw" : in_.text("--optimizer"));
+    const std::string optimizer = in_.choice("--optimizer", {"adam", "sgd", "muon", "dist_muon"}, "adam");
+    line("  optimizer: {}", optimizer == "adam" ? "adamw" : optimizer == "sgd" ? "sgd" : "muon");
     if (in_.has("--optimizer-cpu-offload")) line("  offload: optimizer");
     line("  overlap: {{data: {}, tensor: {}, expert: {}}}", in_.has("--overlap-grad-reduce"),
          in_.has("--tp-comm-overlap"), in_.has("--overlap-moe-expert-parallel-comm"));
     if (in_.has("--num-experts"))
       line("  expert_dispatcher: {}",
-           in_.text("--moe-token-dispatcher-type", "allgather") == "flex" ? "deepep" : "alltoall");
+           in_.choice("--moe-token-dispatcher-type", {"allgather", "alltoall", "alltoall_seq", "flex"},
+                      "allgather") == "flex"
+               ? "deepep"
+               : "alltoall");
     also("--moe-enable-deepep");
   }
 
   void precision() {
     std::string name = in_.has("--fp16") ? "fp16" : in_.has("--bf16") ? "bf16" : "fp32", recipe;
     if (in_.has("--fp8-format")) {
-      recipe = in_.text("--fp8-recipe", "delayed");
+      (void)in_.choice("--fp8-format", {"hybrid", "e4m3"}, "hybrid");
+      recipe = in_.choice("--fp8-recipe", {"delayed", "tensorwise", "blockwise", "mxfp8"}, "delayed");
       name = recipe == "mxfp8" ? "mxfp8" : "fp8";
     }
     line("  precision: {}", name);
@@ -591,20 +408,26 @@ class Importer {
   }
 
   void recompute() {
-    const std::string granularity =
-        also("--recompute-activations") ? "selective" : in_.text("--recompute-granularity");
-    if (granularity == "full" && in_.text("--recompute-method") == "block") {
+    const std::string granularity = also("--recompute-activations")
+                                        ? "selective"
+                                        : in_.choice("--recompute-granularity", {"full", "selective"}, "");
+    if (granularity == "full" && in_.choice("--recompute-method", {"uniform", "block"}, "") == "block") {
       line("  recompute: {{layers: {}}}", in_.count("--recompute-num-layers", 1));
     } else if (granularity == "selective" && in_.has("--recompute-modules")) {
       std::vector<std::string_view> words;
+      static constexpr std::string_view kLegal[] = {"core_attn", "moe_act", "layernorm",     "mla_up_proj",
+                                                    "mlp",       "moe",     "shared_experts"};
       for (const std::string& module : in_.texts("--recompute-modules")) {
-        const auto row = std::find_if(std::begin(kModules), std::end(kModules),
-                                      [&](const auto& m) { return m.first == module; });
-        if (row == std::end(kModules)) {
+        if (module.empty() || module.ends_with(".py")) continue;
+        if (std::find(std::begin(kLegal), std::end(kLegal), module) == std::end(kLegal))
+          in_.fail("--recompute-modules", fmt::format("has '{}'; legal: {}", module, fmt::join(kLegal, " ")));
+        const auto known = megatron_modules();
+        const auto row = std::find_if(known.begin(), known.end(),
+                                      [&](const MegatronModule& m) { return m.theirs == module; });
+        if (row == known.end())
           note("--recompute-modules {}: no such module here, left out", module);
-        } else {
-          words.push_back(row->second);
-        }
+        else
+          words.push_back(row->ours);
       }
       line("  recompute: [{}]", fmt::join(words, ", "));
     } else {
@@ -613,7 +436,9 @@ class Importer {
   }
 
   void sharding() {
-    const std::string strategy = in_.text("--data-parallel-sharding-strategy", "no_shard");
+    const std::string strategy =
+        in_.choice("--data-parallel-sharding-strategy",
+                   {"no_shard", "optim", "optim_grads", "optim_grads_params"}, "no_shard");
     if (in_.has("--use-megatron-fsdp") && strategy != "no_shard") {
       line("  sharding: {}", strategy == "optim_grads_params" ? "zero3"
                              : strategy == "optim_grads"      ? "zero2"
@@ -633,11 +458,41 @@ class Importer {
 
 }  // namespace
 
+std::string told_by_options(const std::string& error, const MegatronImport& import) {
+  // "launch.sh as a scenario:22:3: sentence" of each line.
+  std::vector<std::string> lines;
+  std::istringstream yaml(import.yaml), told(error);
+  for (std::string line; std::getline(yaml, line);) lines.push_back(line);
+  std::string out;
+  for (std::string row; std::getline(told, row);) {
+    const std::size_t mark = row.find(" as a scenario:");
+    if (mark == std::string::npos) {
+      // The source line and its caret belong to a text that nobody has.
+      if (row.empty() || row[0] == ' ' || row.find(" | ") != std::string::npos) continue;
+      out += (out.empty() ? "" : "\n") + row;
+      continue;
+    }
+    const std::string place = row.substr(mark + 15);
+    const auto number = static_cast<std::size_t>(std::strtoul(place.c_str(), nullptr, 10));
+    const std::size_t sentence = row.find(": ", mark + 15);
+    std::string key = number >= 1 && number <= lines.size() ? lines[number - 1] : "";
+    key = key.substr(0, key.find(':'));
+    key.erase(0, std::min(key.find_first_not_of(' '), key.size()));
+    const auto origin = import.origins.find(key);
+    out += out.empty() ? "" : "\n";
+    out += origin != import.origins.end() ? origin->second : row.substr(0, mark);
+    out += sentence == std::string::npos ? row.substr(mark) : row.substr(sentence);
+  }
+  return out.empty() ? error : out;
+}
+
 MegatronImport import_megatron(const std::string& script, const std::string& name, const std::string& where,
                                const std::string& node, std::int64_t nodes) {
   const Options options(script, where);
   if (options.all().empty())
-    throw ConfigError(where + ": no option of Megatron-LM in it (--num-layers, ...)");
+    throw ConfigError(
+        fmt::format("{}: no option of Megatron-LM in it (--num-layers, ...){}", where,
+                    options.notes().empty() ? "" : fmt::format("; {}", fmt::join(options.notes(), "; "))));
   return Importer(options, node, nodes).read(name);
 }
 

@@ -4,6 +4,7 @@
 // Source of names and defaults: Megatron-LM, megatron/training/arguments.py (core 0.12).
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,7 +16,12 @@ namespace runcast {
 struct MegatronImport {
   std::string yaml;                // a scenario
   std::vector<std::string> notes;  // what was assumed, left out or not known, each with its line
+  std::map<std::string, std::string, std::less<>>
+      origins;  // key of the scenario -> "launch.sh:12: --num-layers"
 };
+
+// An error of the scenario that a script became, told by the script's options instead of the scenario's lines.
+std::string told_by_options(const std::string& error, const MegatronImport&);
 
 // `script`: a launch script or a bare list of options; `node`: the library's node, since a script names no hardware;
 // `nodes`: 0 = what the script says, or as few as the layout needs.
@@ -24,8 +30,9 @@ MegatronImport import_megatron(const std::string& script, const std::string& nam
                                const std::string& node, std::int64_t nodes);
 
 struct MegatronExport {
-  std::vector<std::string> options;  // "--num-layers 126", "--swiglu", in the table's order
-  std::vector<std::string> notes;    // what Megatron has no option for
+  std::vector<std::string>
+      options;  // "--num-layers 126", "--swiglu", in the table's order, quoted for the shell
+  std::vector<std::string> notes;  // what Megatron has no option for
 };
 MegatronExport export_megatron(const Scenario&);
 

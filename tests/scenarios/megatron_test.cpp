@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -26,7 +29,8 @@ Scenario scenario_of(const std::string& script, std::int64_t nodes = 0) {
 // "--num-layers 96" of each option, in order of their names.
 std::set<std::string> said(const std::string& script) {
   std::set<std::string> lines;
-  for (const ShellOption& option : shell_options(script)) {
+  for (const ShellOption& option :
+       launch_command(script, "x.sh", [](std::string_view) { return true; }).options) {
     std::string line = option.name;
     for (const std::string& value : option.values) line += " " + value;
     lines.insert(line);
@@ -90,7 +94,8 @@ std::vector<Launch> launches() {
        std::string("--nnodes 1 --nproc-per-node 8 --num-layers 32 --hidden-size 4096 --ffn-hidden-size 14336 "
                    "--num-attention-heads 32 --group-query-attention --num-query-groups 8 --vocab-size "
                    "128256 --context-parallel-size 2 "
-                   "--seq-length 8192 --micro-batch-size 1 --global-batch-size 128 --train-samples 12800 "
+                   "--seq-length 8192 --max-position-embeddings 8192 --micro-batch-size 1 "
+                   "--global-batch-size 128 --train-samples 12800 "
                    "--fp8-format hybrid") +
            kLlama},
       {"LLaMA-3 70B",
@@ -99,7 +104,8 @@ std::vector<Launch> launches() {
            "--num-attention-heads 64 --group-query-attention --num-query-groups 8 --vocab-size 128256 "
            "--tensor-model-parallel-size 4 --sequence-parallel --pipeline-model-parallel-size 4 "
            "--context-parallel-size 2 "
-           "--cp-comm-type a2a --num-virtual-stages-per-pipeline-rank 5 --seq-length 8192 --micro-batch-size "
+           "--cp-comm-type a2a --num-virtual-stages-per-pipeline-rank 5 --seq-length 8192 "
+           "--max-position-embeddings 8192 --micro-batch-size "
            "1 "
            "--global-batch-size 128 --train-samples 12800 --tp-comm-overlap --fp8-format hybrid --fp8-recipe "
            "tensorwise") +
@@ -111,7 +117,10 @@ std::vector<Launch> launches() {
            "--tensor-model-parallel-size 8 --sequence-parallel --pipeline-model-parallel-size 16 "
            "--use-tp-pp-dp-mapping "
            "--num-virtual-stages-per-pipeline-rank 8 --microbatch-group-size-per-virtual-pipeline-stage 32 "
-           "--seq-length 8192 --micro-batch-size 1 --global-batch-size 2048 --train-samples 204800") +
+           "--account-for-embedding-in-pipeline-split --account-for-loss-in-pipeline-split "  // 126 of 128 slots
+
+           "--seq-length 8192 --max-position-embeddings 8192 --micro-batch-size 1 --global-batch-size 2048 "
+           "--train-samples 204800") +
            kLlama},
       {"Mixtral 8x7B",
        std::string("--nnodes 8 --nproc-per-node 8 --num-layers 32 --hidden-size 4096 --ffn-hidden-size 14336 "
@@ -119,7 +128,8 @@ std::vector<Launch> launches() {
                    "--num-experts 8 "
                    "--moe-router-topk 2 --moe-ffn-hidden-size 14336 --expert-model-parallel-size 8 "
                    "--pipeline-model-parallel-size 4 "
-                   "--num-virtual-stages-per-pipeline-rank 8 --seq-length 4096 --micro-batch-size 1 "
+                   "--num-virtual-stages-per-pipeline-rank 8 --seq-length 4096 --max-position-embeddings "
+                   "4096 --micro-batch-size 1 "
                    "--global-batch-size 256 "
                    "--train-samples 25600") +
            kLlama + kMoe},
@@ -131,10 +141,12 @@ std::vector<Launch> launches() {
            "--qk-pos-emb-head-dim 64 --v-head-dim 128 --vocab-size 129280 --num-experts 256 "
            "--moe-router-topk 8 "
            "--moe-ffn-hidden-size 2048 --moe-shared-expert-intermediate-size 2048 --moe-layer-freq "
-           "([0]*3+[1]*58) "
+           "\"([0]*3+[1]*58)\" "
            "--moe-router-group-topk 4 --mtp-num-layers 1 --tensor-model-parallel-size 2 --sequence-parallel "
            "--expert-tensor-parallel-size 1 --expert-model-parallel-size 64 --pipeline-model-parallel-size 8 "
-           "--seq-length 4096 "
+           "--decoder-last-pipeline-num-layers 5 "  // 61 = 7 x 8 + 5
+
+           "--seq-length 4096 --max-position-embeddings 4096 "
            "--micro-batch-size 1 --global-batch-size 8192 --train-samples 819200 --recompute-granularity "
            "selective "
            "--recompute-modules moe_act mla_up_proj --moe-token-dispatcher-type flex --fp8-format hybrid "
@@ -148,7 +160,8 @@ std::vector<Launch> launches() {
            "--num-experts 128 --moe-router-topk 8 --moe-ffn-hidden-size 768 --expert-model-parallel-size 8 "
            "--pipeline-model-parallel-size 2 --num-virtual-stages-per-pipeline-rank 12 "
            "--no-overlap-p2p-communication "
-           "--seq-length 4096 --micro-batch-size 1 --global-batch-size 512 --train-samples 51200 "
+           "--seq-length 4096 --max-position-embeddings 4096 --micro-batch-size 1 --global-batch-size 512 "
+           "--train-samples 51200 "
            "--overlap-moe-expert-parallel-comm") +
            kLlama + kMoe},
   };
@@ -159,18 +172,15 @@ std::vector<Launch> launches() {
 TEST_CASE("options to scenario to options is the identity on ten published launch configurations") {
   for (const Launch& launch : launches()) {
     CAPTURE(launch.name);
-    std::string quoted = launch.options;  // as a script has it: the list of layers stands in quotes
-    if (const std::size_t at = quoted.find("([0]"); at != std::string::npos)
-      quoted.insert(quoted.find(')', at) + 1, "\"").insert(at, "\"");
-    const MegatronExport out = export_megatron(scenario_of(quoted));
-    std::set<std::string> written(out.options.begin(), out.options.end());
-    std::set<std::string> given = said(quoted);
+    const MegatronExport out = export_megatron(scenario_of(launch.options));
+    const std::set<std::string> written = said(fmt::format("{}", fmt::join(out.options, "\n")));
+    std::set<std::string> given = said(launch.options);
     if (!written.contains("--ffn-hidden-size 6144") && given.erase("--ffn-hidden-size 6144") > 0)
       CHECK(std::string(launch.name) ==
             "Qwen3 30B-A3B");  // every layer has experts: the dense width is not used
     if (!written.contains("--ffn-hidden-size 14336") && given.erase("--ffn-hidden-size 14336") > 0)
       CHECK(std::string(launch.name) == "Mixtral 8x7B");
-    CHECK(written == given);
+    CHECK(fmt::format("{}", fmt::join(written, "\n")) == fmt::format("{}", fmt::join(given, "\n")));
   }
 }
 
@@ -199,7 +209,12 @@ TEST_CASE("a script is read through its variables, arrays, quotes, comments and 
                    "line 14: --sequence-length-x is not known and was left out") == 1);
   CHECK(std::none_of(read.notes.begin(), read.notes.end(),
                      [](const std::string& n) { return n.find("--lr") != std::string::npos; }));
-  CHECK(refusal(script) == "x.sh:9: --seq-length needs a number that the script itself gives");
+  // 2 * 1024 is what the shell computes; a variable of the environment is not known.
+  CHECK(scenario_of(script).training.sequence_length == 2048);
+  std::string open = fixed;
+  open.replace(open.find("2048"), 4, "$SEQ");
+  CHECK(refusal(open) ==
+        "x.sh:9: --seq-length needs a number that the script itself gives: SEQ is not set in the script");
 }
 
 TEST_CASE("iterations are samples: 500,000 of 1,024 sequences; chunks are layers by the older option") {
@@ -232,4 +247,190 @@ TEST_CASE("what Megatron-LM has no option for is said, not dropped") {
   const MegatronExport out = export_megatron(read_scenario(document, library));
   CHECK(out.notes == std::vector<std::string>{"Megatron-LM has no schedule zb_h1: it runs 1F1B",
                                               "offloading of activations is left out"});
+}
+
+namespace {
+
+constexpr const char* kSizes =
+    " --num-layers 32 --hidden-size 4096 --num-attention-heads 32 --seq-length 2048 --micro-batch-size 1 "
+    "--global-batch-size 64 --vocab-size 32000 ";
+
+std::vector<std::string> notes_of(const std::string& script) {
+  return import_megatron(script, "x", "x.sh", "hgx-h100", 0).notes;
+}
+bool told(const std::vector<std::string>& notes, const std::string& note) {
+  return std::find(notes.begin(), notes.end(), note) != notes.end();
+}
+std::string precision_of(const std::string& script) {
+  return std::string(scenario_of(script).training.precision->name);
+}
+
+}  // namespace
+
+TEST_CASE("of if and elif the branch that holds is read, as the shell runs it") {
+  const auto script = [](const std::string& pr) {
+    return "PR=" + pr +
+           "\nif [ $PR = bf16 ]; then o=\"--bf16\"\nelif [ $PR = fp8 ]; then\n  o=\"--bf16 --fp8-format "
+           "hybrid\"\n"
+           "else o=--fp16; fi\ntorchrun pretrain_gpt.py $o" +
+           kSizes + "\n";
+  };
+  CHECK(precision_of(script("bf16")) == "bf16");
+  CHECK(precision_of(script("fp8")) == "fp8");
+  CHECK(precision_of(script("other")) == "fp16");
+  const std::string sizes =
+      "MODEL_SIZE=7B\nif [[ $MODEL_SIZE == \"7B\" ]]; then L=32; fi\n[[ $MODEL_SIZE != 7B ]] && L=80\n"
+      "if [ -z \"$MODEL_SIZE\" ]; then L=2; elif [[ $MODEL_SIZE == *3B && -n $L ]]; then L=40; fi\n"
+      "case $MODEL_SIZE in 13B|70B) L=41 ;; 7*) H=4096 ;; *) L=1 ;; esac\n"
+      "python pretrain_gpt.py" +
+      std::string(kSizes) + "--num-layers $L --hidden-size $H\n";
+  CHECK(scenario_of(sizes).model.layers == 32);
+}
+
+TEST_CASE("a test that the script alone does not decide is told with the branch that is read") {
+  const std::string script = std::string("SIZE=$1\nif [ $SIZE = 7B ]; then\n  L=32\nelse\n  L=40\nfi\n") +
+                             "if [ -f conf ]; then exit 1; fi\n" + "torchrun pretrain_gpt.py" + kSizes +
+                             "--num-layers $L\n";
+  const MegatronImport read = import_megatron(script, "x", "x.sh", "hgx-h100", 0);
+  CHECK(read.yaml.find("layers: 40") != std::string::npos);
+  CHECK(told(
+      read.notes,
+      "line 2: the script alone does not decide `[ $SIZE = 7B ]` ($1 is the command line's): the branch of "
+      "line 4 is read"));
+  CHECK(refusal("if [ $SIZE = 7B ]; then A=\"--num-layers 3\"; fi\ntorchrun pretrain_gpt.py $A\n") ==
+        "x.sh: no option of Megatron-LM in it (--num-layers, ...); line 1: the script alone does not decide "
+        "`[ $SIZE "
+        "= 7B ]` (SIZE is not set in the script): no branch is read");
+}
+
+TEST_CASE("only the options of the command that trains count, and those of others are told") {
+  const std::string script = "python preprocess.py --num-layers 2\ntorchrun --nnodes 2 pretrain_gpt.py" +
+                             std::string(kSizes) + "\necho --num-layers 3\npython check.py --num-layers 4\n";
+  const MegatronImport read = import_megatron(script, "x", "x.sh", "hgx-h100", 0);
+  CHECK(read.yaml.find("layers: 32") != std::string::npos);
+  CHECK(told(read.notes,
+             "line 1: the options of `python preprocess.py --num-layers 2` are left out: `torchrun --nnodes "
+             "2 pretrain_gpt.py --nu...` of line 2 is the training"));
+}
+
+TEST_CASE(
+    "members of arrays that hold several words are read, and functions, loops, eval and bash -c are "
+    "followed") {
+  const std::string script =
+      "A=(\"--fp8-format hybrid\" \"--vocab-size 128256\" --bf16)\nfor x in one two; do L=$x; done\n"
+      "launch() { torchrun $1 \"${@:2}\" \"$@\"; }\nlaunch pretrain_gpt.py ${A[@]}" +
+      std::string(kSizes) + "--vocab-size 128256\n";
+  CHECK(precision_of(script) == "fp8");
+  CHECK(scenario_of(script).model.vocabulary == 128256);
+  const std::string run = "CMD=\"torchrun pretrain_gpt.py " + std::string(kSizes) + " --bf16\"\n";
+  CHECK(precision_of(run + "echo $CMD --fp16\neval $CMD\n") == "bf16");
+  CHECK(scenario_of(run + "srun -N 2 bash -c \"$CMD\"\n").nodes == 2);
+}
+
+TEST_CASE("nodes are read from torchrun, srun and #SBATCH, and arithmetic as the shell computes it") {
+  const std::string command = "torchrun pretrain_gpt.py" + std::string(kSizes);
+  CHECK(scenario_of("#SBATCH --nodes=4\n" + command).nodes == 4);
+  CHECK(scenario_of("#SBATCH -N 8 # of them\nsrun " + command).nodes == 8);
+  CHECK(scenario_of("srun --nodes 4 " + command).nodes == 4);
+  CHECK(scenario_of("srun -N2 " + command).nodes == 2);
+  CHECK(scenario_of("#SBATCH --nodes=4\n" + command + "--nnodes $SLURM_NNODES").nodes == 4);
+  CHECK(scenario_of("N=8\nGBS=$((N*(32-2)/2 + 7 % 4 + 5))\n" + command + "--global-batch-size $GBS")
+            .training.global_batch == 128);  // 8 * 30 / 2 + 3 + 5
+  CHECK(refusal("GBS=$((8/0))\n" + command + "--global-batch-size $GBS") ==
+        "x.sh:2: --global-batch-size needs a number that the script itself gives: '8/0' is arithmetic that "
+        "cannot be "
+        "done here");
+  CHECK(refusal("\n" + command +
+                "--nnodes 3 --tensor-model-parallel-size 8 --pipeline-model-parallel-size 2") ==
+        "x.sh:2: --nnodes: 3 nodes x 8 GPUs = 24 GPUs are no multiple of tensor 8 x context 1 x pipeline 2 = "
+        "16 GPUs; "
+        "`import megatron --nodes N` says another number");
+}
+
+TEST_CASE(
+    "options that nobody has are told, and values that Megatron-LM does not take are refused with those it "
+    "takes") {
+  CHECK(told(notes_of(std::string(kSizes) + "--no-such-flag --no-save-optim"),
+             "line 1: --no-such-flag is not known and was left out"));
+  CHECK_FALSE(told(notes_of(std::string(kSizes) + "--no-save-optim"),
+                   "line 1: --no-save-optim is not known and was left out"));
+  CHECK(refusal(std::string(kSizes) + "--normalization Foo") ==
+        "x.sh:1: --normalization is 'Foo'; legal: LayerNorm RMSNorm");
+  CHECK(refusal(std::string(kSizes) + "--cp-comm-type foo") ==
+        "x.sh:1: --cp-comm-type is 'foo'; legal: p2p a2a allgather all_gather a2a+p2p");
+  CHECK(refusal(std::string(kSizes) + "--recompute-granularity selective --recompute-modules mlp_act") ==
+        "x.sh:1: --recompute-modules has 'mlp_act'; legal: core_attn moe_act layernorm mla_up_proj mlp moe "
+        "shared_experts");
+  CHECK_FALSE(scenario_of(std::string(kSizes) + "--attention-backend local").training.flash_attention);
+  CHECK(scenario_of(std::string(kSizes) + "--attention-backend fused").training.flash_attention);
+}
+
+TEST_CASE("an error of the scenario is told by the option that it comes from") {
+  const MegatronImport read =
+      import_megatron("\n" + std::string(kSizes) + "--tensor-model-parallel-size 3 --nproc-per-node 6", "x",
+                      "x.sh", "hgx-h100", 0);
+  const Library library;
+  const std::string error = error_of([&] {
+    Document document = Document::parse(read.yaml, "x.sh as a scenario");
+    (void)read_scenario(document, library);
+  });
+  CHECK(told_by_options(error, read)
+            .starts_with("x.sh:2: --tensor-model-parallel-size: 32 attention heads are not divisible by "
+                         "tensor 3; legal: 1 2 4 8 16 32"));
+}
+
+TEST_CASE("every run of the library exports words of the shell that import reads and exports again") {
+  const Library library;
+  for (const std::string& name : library.names("runs")) {
+    CAPTURE(name);
+    Document document = Document::parse(library.get("runs", name, "run", "test").text, name);
+    const Scenario scenario = read_scenario(document, library);
+    const MegatronExport out = export_megatron(scenario);
+    const std::string script = fmt::format("{}", fmt::join(out.options, "\n"));
+    bool quoted = false;
+    for (const char c : script) {
+      if (c == '"') quoted = !quoted;
+      const bool special = std::string_view("()*[]<>|&;$`'?!#~{}\\").find(c) != std::string_view::npos;
+      CHECK_MESSAGE((quoted || !special), script);
+    }
+    CHECK_FALSE(quoted);
+    const MegatronImport read = import_megatron(script, "x", "x.sh", "hgx-h100", 0);
+    Document again = Document::parse(read.yaml, "imported");
+    CHECK(fmt::format("{}", fmt::join(export_megatron(read_scenario(again, library)).options, "\n")) ==
+          script);
+  }
+}
+
+TEST_CASE("layers of the first and last stage are exported, and what has no option is noted") {
+  const Library library;
+  const auto exported = [&](const std::string& more) {
+    Document document = Document::parse(
+        "model: llama3-8b\ncluster: {node: hgx-h100, nodes: 1, fabric: none}\nlayout: {pipeline: 4}\n" + more,
+        "x");
+    return export_megatron(read_scenario(document, library));
+  };
+  const std::string training = "training: {sequence_length: 8192, global_batch: 16}\n";
+  const MegatronExport ends =
+      exported("schedule: {name: 1f1b, first_stage_layers: 7, last_stage_layers: 5}\n" + training);
+  CHECK(told(ends.options, "--decoder-first-pipeline-num-layers 7"));
+  CHECK(told(ends.options, "--decoder-last-pipeline-num-layers 5"));
+  CHECK(told(ends.options, "--max-position-embeddings 8192"));
+  CHECK(ends.notes.empty());
+  CHECK(exported("schedule: {name: 1f1b, stage_layers: [9, 8, 7, 8]}\n" + training).notes ==
+        std::vector<std::string>{
+            "schedule.stage_layers, 9 8 7 8, are left out: no option of core 0.12 says them"});
+  const MegatronExport rest = exported(
+      "schedule: {name: 1f1b}\ntraining: {sequence_length: 8192, global_batch: 16, optimizer: shampoo, "
+      "recompute: [mlp_activation, norms], sharding: {hsdp: 2}, phases: [{name: ramp, tokens: 1M, "
+      "global_batch: 8}]}\n");
+  CHECK(told(rest.options, "--recompute-modules layernorm"));
+  CHECK(std::none_of(rest.options.begin(), rest.options.end(),
+                     [](const std::string& o) { return o.starts_with("--optimizer"); }));
+  CHECK(rest.notes == std::vector<std::string>{
+                          "the phase ramp (1e+06 tokens, 8 sequences of 8192) is left out: a launch has one "
+                          "batch and one sequence "
+                          "length",
+                          "the sharding group of 2 ranks is left out: all replicas are one group",
+                          "the optimizer shampoo is left out: Megatron-LM then runs Adam",
+                          "recomputation of mlp_activation is left out: no module of --recompute-modules"});
 }

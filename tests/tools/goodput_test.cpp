@@ -88,7 +88,7 @@ TEST_CASE("import failures makes a model that goodput takes") {
   const fs::path csv = fs::temp_directory_path() / "runcast-import-test.csv";
   {
     std::ofstream out(csv);
-    out << "time,node,cause,repair\n";
+    out << "time,node,cause,repair_s\n";
     for (int i = 1; i <= 60; ++i)
       out << i * 50000 + i * i * 37 % 9000 << ",n" << i % 7 << ",gpu," << 3600 + i << "\n";
   }

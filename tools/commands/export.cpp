@@ -63,6 +63,9 @@ Answer export_chakra(const Invocation& invocation, const std::string& argument) 
         fmt::format("export: the traces of {} ranks would take about {}; name fewer by --ranks, or "
                     "export fewer micro-batches (--set training.global_batch=N)",
                     ranks.size(), bytes_text(expected)));
+  std::error_code none;  // a folder that cannot be made is told by the first file
+  if (const auto folder = std::filesystem::path(prefix).parent_path(); !folder.empty())
+    std::filesystem::create_directories(folder, none);
   double bytes = 0;
   for (const RankId rank : ranks) {
     const std::string trace = chakra.trace(rank);
@@ -96,7 +99,14 @@ using ShardScript = std::string (*)(const std::string& program, const std::strin
 template <ShardScript script_of>
 Answer export_shards(const Invocation& invocation, const std::string& argument) {
   const Arguments& arguments = invocation.arguments;
-  if (arguments.has("set")) throw ConfigError("export: a study has its own `set`; --set belongs to megatron");
+  if (arguments.has("set"))
+    throw ConfigError("export: a study has its own `set`; --set belongs to megatron and chakra");
+  std::error_code none;
+  if (!std::filesystem::exists(argument, none) && invocation.library.find("runs", argument) != nullptr)
+    throw ConfigError(
+        fmt::format("STUDY: {0} is a scenario of the library; a study is a YAML file with 'scenario: {0}', "
+                    "keys and results",
+                    argument));
   const std::filesystem::path study = std::filesystem::absolute(argument);
   const std::string text = read_text(study.string(), "STUDY");
   Document document = Document::parse(text, study.string());
@@ -116,11 +126,12 @@ Answer export_shards(const Invocation& invocation, const std::string& argument) 
 struct Export {
   std::string_view kind;
   Answer (*answer)(const Invocation&, const std::string& argument);
+  std::string_view options;  // that it takes
 };
-constexpr std::array<Export, 4> kExports{{{"megatron", export_megatron_options},
-                                          {"chakra", export_chakra},
-                                          {"slurm", export_shards<slurm_script>},
-                                          {"parallel", export_shards<parallel_script>}}};
+constexpr std::array<Export, 4> kExports{{{"megatron", export_megatron_options, ""},
+                                          {"chakra", export_chakra, "prefix ranks"},
+                                          {"slurm", export_shards<slurm_script>, "shards results"},
+                                          {"parallel", export_shards<parallel_script>, "shards results"}}};
 
 }  // namespace
 
@@ -128,7 +139,10 @@ Answer export_command(const Invocation& invocation) {
   const std::string& kind = invocation.arguments.positionals[0];
   std::vector<std::string> kinds;
   for (const Export& row : kExports) {
-    if (row.kind == kind) return row.answer(invocation, invocation.arguments.positionals[1]);
+    if (row.kind == kind) {
+      refuse_other_options(invocation, "export", kind, row.options, {"shards", "results", "prefix", "ranks"});
+      return row.answer(invocation, invocation.arguments.positionals[1]);
+    }
     kinds.emplace_back(row.kind);
   }
   refuse_kind("export", kind, kinds);

@@ -15,6 +15,7 @@
 #include "scenarios/interchange/nccl_topology.hpp"
 #include "scenarios/scenario.hpp"
 #include "sim/config.hpp"
+#include "sim/error.hpp"
 #include "tools/commands/option_values.hpp"
 #include "tools/commands/simulate.hpp"
 #include "tools/report/number.hpp"
@@ -42,7 +43,14 @@ Json laws_json(const std::vector<LawFit>& fits) {
   return list;
 }
 
+// `-` is standard input, as for scenarios.
+std::string file_of(const std::string& path) {
+  return read_text(path == "-" ? "/dev/stdin" : path, "import");
+}
+std::string where_of(const std::string& path) { return path == "-" ? "<stdin>" : path; }
+
 std::string name_of(const std::string& path) {
+  if (path == "-") return "imported";
   const std::size_t slash = path.find_last_of('/');
   std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   return name.substr(0, name.find('.'));
@@ -100,7 +108,7 @@ Answer import_failures(const Invocation& invocation, const std::string& path) {
   LogOptions options;
   if (arguments.has("nodes")) options.nodes = whole_number(arguments.last("nodes"), "nodes", 1, 10'000'000);
   if (arguments.has("span")) options.span = parse_seconds(arguments.last("span"), "--span");
-  const FailureRecord record = read_failure_log(read_text(path, "import"), path, options);
+  const FailureLog record = read_failure_log(file_of(path), where_of(path), options);
   const std::vector<CauseFit> fits = fit_record(record);
   Json document = {{"schema_version", 1},
                    {"name", name_of(path)},
@@ -108,6 +116,7 @@ Answer import_failures(const Invocation& invocation, const std::string& path) {
                    {"nodes", record.nodes},
                    {"span_days", in_days(record.span)},
                    {"node_days", in_days(record.node_time)},
+                   {"notes", record.notes},
                    {"causes", Json::array()}};
   for (const CauseFit& fit : fits)
     document["causes"].push_back({{"cause", fit.cause},
@@ -125,7 +134,7 @@ Answer import_failures(const Invocation& invocation, const std::string& path) {
 }
 
 Answer import_hf(const Invocation&, const std::string& path) {
-  const ImportedModel model = import_huggingface(read_text(path, "import"), model_name(path), path);
+  const ImportedModel model = import_huggingface(file_of(path), model_name(path), where_of(path));
   const Model read = [&] {
     Document document = Document::parse(model.yaml, path + " as a model");
     Model m = read_model(document.root(), "");
@@ -148,10 +157,14 @@ Answer import_megatron_script(const Invocation& invocation, const std::string& p
   const std::int64_t nodes =
       arguments.has("nodes") ? whole_number(arguments.last("nodes"), "nodes", 1, 10'000'000) : 0;
   const std::string node = arguments.has("node") ? arguments.last("node") : "hgx-h100";
-  const MegatronImport read = import_megatron(read_text(path, "import"), name_of(path), path, node, nodes);
-  Document document = Document::parse(read.yaml, path + " as a scenario");
-  (void)read_scenario(document,
-                      invocation.library);  // what the options say together is legal, or refused here
+  const MegatronImport read = import_megatron(file_of(path), name_of(path), where_of(path), node, nodes);
+  try {
+    Document document = Document::parse(read.yaml, where_of(path) + " as a scenario");
+    (void)read_scenario(document,
+                        invocation.library);  // what the options say together is legal, or refused here
+  } catch (const ConfigError& error) {
+    throw ConfigError(told_by_options(error.what(), read));
+  }
   Json json = {{"schema_version", 1}, {"name", name_of(path)}, {"notes", read.notes}, {"yaml", read.yaml}};
   std::string screen;
   for (const std::string& note : read.notes) screen += "# " + note + '\n';
@@ -168,7 +181,7 @@ Answer text_with_notes(Json document, const std::vector<std::string>& notes, con
 }
 
 Answer import_nccl_topo(const Invocation& invocation, const std::string& path) {
-  const ImportedNode node = import_nccl_topology(read_text(path, "import"), name_of(path), path,
+  const ImportedNode node = import_nccl_topology(file_of(path), name_of(path), where_of(path),
                                                  invocation.arguments.last("gpu"), invocation.library);
   Json document = {{"schema_version", 1}, {"name", node.name},         {"gpu", node.gpu},
                    {"gpus", node.gpus},   {"kind", node.kind},         {"nvlinks", node.nvlinks},
@@ -188,7 +201,7 @@ Answer import_aicb_workload(const Invocation& invocation, const std::string& pat
   if (arguments.has("micro-batch"))
     options.micro_batch = whole_number(arguments.last("micro-batch"), "micro-batch", 1, 1'000'000);
   const AicbImport read =
-      import_aicb(read_text(path, "import"), name_of(path), path, options, invocation.library);
+      import_aicb(file_of(path), name_of(path), where_of(path), options, invocation.library);
   Document document = Document::parse(read.yaml, path + " as a scenario");
   const Scenario scenario = read_scenario(document, invocation.library);
   std::vector<std::string> notes = read.notes;
@@ -201,12 +214,13 @@ Answer import_aicb_workload(const Invocation& invocation, const std::string& pat
 struct Import {
   std::string_view kind;
   Answer (*answer)(const Invocation&, const std::string& path);
+  std::string_view options;  // that it takes
 };
-constexpr std::array<Import, 5> kImports{{{"failures", import_failures},
-                                          {"hf", import_hf},
-                                          {"megatron", import_megatron_script},
-                                          {"nccl-topo", import_nccl_topo},
-                                          {"aicb", import_aicb_workload}}};
+constexpr std::array<Import, 5> kImports{{{"failures", import_failures, "nodes span"},
+                                          {"hf", import_hf, ""},
+                                          {"megatron", import_megatron_script, "nodes node"},
+                                          {"nccl-topo", import_nccl_topo, "gpu"},
+                                          {"aicb", import_aicb_workload, "node model micro-batch"}}};
 
 }  // namespace
 
@@ -214,7 +228,11 @@ Answer import_command(const Invocation& invocation) {
   const std::string& kind = invocation.arguments.positionals[0];
   std::vector<std::string> kinds;
   for (const Import& row : kImports) {
-    if (row.kind == kind) return row.answer(invocation, invocation.arguments.positionals[1]);
+    if (row.kind == kind) {
+      refuse_other_options(invocation, "import", kind, row.options,
+                           {"nodes", "node", "gpu", "model", "micro-batch", "span"});
+      return row.answer(invocation, invocation.arguments.positionals[1]);
+    }
     kinds.emplace_back(row.kind);
   }
   refuse_kind("import", kind, kinds);

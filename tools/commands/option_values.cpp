@@ -92,4 +92,14 @@ void refuse_kind(std::string_view command, const std::string& kind, const std::v
                                 fmt::join(kinds, " ")));
 }
 
+void refuse_other_options(const Invocation& invocation, std::string_view command, std::string_view kind,
+                          std::string_view own, std::initializer_list<std::string_view> all) {
+  const std::string list = fmt::format(" {} ", own);
+  for (const std::string_view option : all)
+    if (invocation.arguments.has(std::string(option)) &&
+        list.find(fmt::format(" {} ", option)) == std::string::npos)
+      throw ConfigError(fmt::format("{} {} takes no --{}{}", command, kind, option,
+                                    own.empty() ? "" : fmt::format("; its own: {}", own)));
+}
+
 }  // namespace runcast

@@ -3,6 +3,7 @@
 // that a command does not know.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,5 +32,10 @@ std::string value_with_unit(const Invocation&, std::string_view option, std::siz
 // The word after a command is none of its kinds: throws ConfigError with the nearest and all of them.
 [[noreturn]] void refuse_kind(std::string_view command, const std::string& kind,
                               const std::vector<std::string>& kinds);
+
+// A kind of a command that takes of the command's options `all` only those in `own` (separated by blanks): throws
+// ConfigError for another that was given.
+void refuse_other_options(const Invocation&, std::string_view command, std::string_view kind,
+                          std::string_view own, std::initializer_list<std::string_view> all);
 
 }  // namespace runcast
