@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -319,9 +320,70 @@ CalibrationStudy gemm_study(std::string_view csv, const std::string& file, const
   return benchmark_study(measured, constants, library, request, options);
 }
 
+namespace {
+
+// By size, of equal sizes the median; thinned to as many as a fit needs.
+std::vector<CollectiveRun::Row> merged(std::vector<CollectiveRun::Row> rows) {
+  constexpr std::size_t kMost = 200;
+  std::ranges::sort(rows, [](const auto& a, const auto& b) {
+    return std::pair(a.size.value, a.time.value) < std::pair(b.size.value, b.time.value);
+  });
+  std::vector<CollectiveRun::Row> sizes;
+  for (std::size_t begin = 0; begin < rows.size();) {
+    std::size_t end = begin;
+    while (end < rows.size() && rows[end].size == rows[begin].size) ++end;
+    sizes.push_back(rows[begin + (end - begin - 1) / 2]);
+    begin = end;
+  }
+  if (sizes.size() <= kMost) return sizes;
+  std::vector<CollectiveRun::Row> kept;
+  for (std::size_t i = 0; i < kMost; ++i) kept.push_back(sizes[i * (sizes.size() - 1) / (kMost - 1)]);
+  return kept;
+}
+
+std::vector<std::string> words_in(std::string_view text) {
+  std::vector<std::string> words(1);
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0)
+      words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    else if (!words.back().empty())
+      words.emplace_back();
+  }
+  return words;
+}
+
+// "h100" of the library's h100-pcie-80, "a6000" of rtx-a6000: the word that devices are named by.
+std::string device_word(std::string_view gpu) {
+  for (const std::string& word : words_in(gpu))
+    if (word.find_first_of("0123456789") != std::string::npos) return word;
+  return std::string(gpu);
+}
+
+// Devices of the log that are another GPU of the library than the node's.
+std::vector<std::string> other_devices(const CollectiveRun& run, const std::string& node, const GpuSpec& gpu,
+                                       const Library& library) {
+  std::vector<std::string> warnings;
+  const std::string ours = device_word(gpu.name);
+  for (const std::string& device : run.devices) {
+    const std::vector<std::string> words = words_in(device);
+    const auto named = [&](const std::string& word) { return std::ranges::find(words, word) != words.end(); };
+    const std::vector<std::string> known = library.names(kGpus);
+    const bool is_known =
+        std::ranges::any_of(known, [&](const std::string& n) { return named(device_word(n)); });
+    if (is_known && !named(ours))
+      warnings.push_back(
+          fmt::format("the log is of {}, and the GPU of {} is {}: its constants are fitted to another",
+                      device, node, gpu.name));
+  }
+  return warnings;
+}
+
+}  // namespace
+
 CollectiveRun read_nccl_tests(std::string_view text, const std::string& file) {
   CollectiveRun run;
-  std::set<std::string> hosts;
+  constexpr std::size_t kMostDevices = 20, kLongestDevice = 80;
+  std::set<std::string> hosts, devices;
   std::string named;
   NcclLine largest;
   std::istringstream in{std::string(text)};
@@ -338,6 +400,14 @@ CollectiveRun read_nccl_tests(std::string_view text, const std::string& file) {
       std::istringstream(line.substr(on + 4)) >> host;
       hosts.insert(host);
       ++run.ranks;
+      // "device  0 [0x1b] NVIDIA H100 80GB HBM3"
+      const std::size_t bracket = line.find("] ", on);
+      if (bracket != std::string::npos && devices.size() < kMostDevices) {
+        std::string device = line.substr(bracket + 2, kLongestDevice);
+        while (!device.empty() && std::isspace(static_cast<unsigned char>(device.back())) != 0)
+          device.pop_back();
+        if (!device.empty()) devices.insert(device);
+      }
     }
     NcclLine row;
     if (line.starts_with("#") || !parse_line(line, has_root, row) || row.size <= 0 || row.time_us <= 0)
@@ -352,6 +422,8 @@ CollectiveRun read_nccl_tests(std::string_view text, const std::string& file) {
     throw ConfigError(fmt::format(
         "{}: the lines '#  Rank 0 ... on HOST device 0' are missing, which tell the ranks", file));
   run.nodes = static_cast<int>(hosts.size());
+  run.rows = merged(std::move(run.rows));
+  run.devices.assign(devices.begin(), devices.end());
   const TestName* test = test_in(named);
   if (test == nullptr) test = test_in(file);
   run.collective = test != nullptr ? test->collective : inferred(largest, run.ranks);
@@ -374,16 +446,21 @@ CalibrationStudy nccl_study(const CollectiveRun& run, const std::string& node, c
   scenario.fabric.routing_efficiency = 1;  // nothing else on the network
   if (run.nodes > 1) scenario.fabric.tiers.push_back({"leaf", 0, 1.0, Seconds(0.3e-6), 1});
   std::vector<MeasuredStep> measured;
+  CollectiveRun shape = run;  // what a prediction needs
+  shape.rows.clear();
   for (const CollectiveRun::Row& row : run.rows) {
     MeasuredStep m;
     m.id = fmt::format("{} of {:.0f} B", name_of(run.collective), row.size.value);
     m.scenario = scenario;
     m.measured = row.time;
-    m.predict = [run, size = row.size](const Scenario& s) { return collective_time(s, run, size); };
+    m.predict = [shape, size = row.size](const Scenario& s) { return collective_time(s, shape, size); };
     measured.push_back(std::move(m));
   }
   const LibraryEntry& entry = library.get(kNodes, node, "node", "--node");
-  return benchmark_study(measured, link_constants(entry.name, scenario.node, run), library, request, options);
+  CalibrationStudy study =
+      benchmark_study(measured, link_constants(entry.name, scenario.node, run), library, request, options);
+  (*study.document)["warnings"] = other_devices(run, node, scenario.node.gpu, library);
+  return study;
 }
 
 }  // namespace runcast

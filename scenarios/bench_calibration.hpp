@@ -27,13 +27,16 @@ struct CollectiveRun {
     Bytes size;
     Seconds time;  // out of place
   };
-  std::vector<Row> rows;  // sizes of more than 0 bytes
+  std::vector<Row> rows;             // by size, of more than 0 bytes; of equal sizes the median
+  std::vector<std::string> devices;  // the GPUs as NCCL names them, each once
 };
 // The collective is read from "# Collective test starting: NAME_perf", else from the file's name, else from the ratio
-// of bus bandwidth to algorithm bandwidth. Throws ConfigError for text without a table or without its ranks.
+// of bus bandwidth to algorithm bandwidth. Of more than 200 sizes 200 are kept, evenly over the list: a fit's work and
+// memory go with their square. Throws ConfigError for text without a table or without its ranks.
 CollectiveRun read_nccl_tests(std::string_view text, const std::string& file);
 
-// Fits the bandwidths and latencies of the node's links that the run went over.
+// Fits the bandwidths and latencies of the node's links that the run went over. The document's `warnings` tell when the
+// log's GPUs are not the node's.
 CalibrationStudy nccl_study(const CollectiveRun& run, const std::string& node, const Library& library,
                             const CalibrationRequest& request, const ExperimentOptions& options);
 

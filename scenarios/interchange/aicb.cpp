@@ -271,7 +271,12 @@ AicbImport import_aicb(const std::string& text, const std::string& name, const s
   const Model model = model_named(in.model, library, "--model");
   check_model(in, model, in.notes);
   if (in.tokens < 0) in.tokens = -in.tokens / model.hidden;
-  if (in.tokens < 1 || in.tokens % options.micro_batch != 0)
+  if (in.tokens < 1)
+    throw ConfigError(
+        fmt::format("{}: the tokens of a micro-batch are not told: neither a row cross_entropy nor a row "
+                    "embedding_layer has the bytes of its forward collective",
+                    where));
+  if (in.tokens % options.micro_batch != 0)
     throw ConfigError(
         fmt::format("{}: a micro-batch has {} tokens, which is no multiple of {} sequences; give "
                     "--micro-batch N",

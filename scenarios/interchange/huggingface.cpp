@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "scenarios/interchange/yaml_text.hpp"
@@ -58,6 +60,11 @@ class Reader {
   std::int64_t count(std::string_view key) const {
     if (!has(key)) fail(key, "is missing");
     const Json& value = object_.at(std::string(key));
+    if (value.is_number_float()) {  // 4096.0
+      const double number = value.get<double>();
+      if (number >= 0 && number <= 1e9 && std::floor(number) == number)
+        return static_cast<std::int64_t>(number);
+    }
     if (!value.is_number_integer() ||
         (value.is_number_unsigned() && value.get<std::uint64_t>() > 1'000'000'000))
       fail(key, fmt::format("must be a whole number up to 1e9, not {}", shown(value)));
@@ -243,6 +250,28 @@ class Writer {
   std::vector<std::string> notes_;
 };
 
+// How the weights are kept: torch's names. A model has no format of its own here.
+constexpr std::array<std::string_view, 11> kTorchTypes = {"float32",     "float", "float64",  "double",
+                                                          "float16",     "half",  "bfloat16", "float8_e4m3fn",
+                                                          "float8_e5m2", "int8",  "uint8"};
+
+void note_weights(const Reader& in, std::vector<std::string>& notes) {
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (!in.has(key)) continue;
+    std::string type = in.text(key);
+    if (type.starts_with("torch.")) type.erase(0, 6);
+    if (std::ranges::find(kTorchTypes, type) == kTorchTypes.end())
+      in.fail(key, fmt::format("is '{}', no type of torch; legal: {}", type, fmt::join(kTorchTypes, " ")));
+    notes.push_back(fmt::format(
+        "{} {} is how the weights are kept; what training computes in is training.precision", key, type));
+    break;
+  }
+  if (in.has("quantization_config"))
+    notes.emplace_back(
+        "quantization_config is left out: it is of the published weights; what training computes in is "
+        "training.precision");
+}
+
 Json parsed(const std::string& text, const std::string& where) {
   if (text.size() > (1U << 20U)) throw ConfigError(where + ": larger than 1 MiB: not a config.json");
   try {
@@ -275,14 +304,19 @@ ImportedModel import_huggingface(const std::string& json, const std::string& nam
   const Json& object = inner ? *text : root;
   const Reader in(object, where, inner ? "text_config." : "");
   std::string type = in.text("model_type");
+  const auto types = huggingface_architectures();
+  if (type.empty())
+    throw ConfigError(fmt::format("{}: '{}model_type' is missing; known: {}", where,
+                                  inner ? "text_config." : "", fmt::join(types, " ")));
   if (type.ends_with("_text")) type.resize(type.size() - 5);
   for (const Architecture& row : kArchitectures) {
     if (row.type != type) continue;
     ImportedModel model = Writer(row, in).write(name, where);
+    note_weights(in, model.notes);
+    if (inner) note_weights(Reader(root, where, ""), model.notes);
     if (inner) model.notes.insert(model.notes.begin(), "only the text model is read: text_config");
     return model;
   }
-  const auto types = huggingface_architectures();
   const std::string near = nearest_name(type, std::vector<std::string>(types.begin(), types.end()));
   throw ConfigError(fmt::format("{}: unknown model_type '{}'{}; known: {}", where, type,
                                 near.empty() ? "" : ", did you mean '" + near + "'?", fmt::join(types, " ")));

@@ -157,7 +157,7 @@ class Importer {
           is_megatron_option(option) || std::find(read_.begin(), read_.end(), option) != read_.end();
       if (!known && !is_silent_megatron_option(option))
         note("line {}: {} is not known and was left out", given.line, option);
-      if (known && !given.unknown.empty() && in_.text(option).empty())
+      if (known && !given.unknown.empty() && in_.text(option).empty() && option != "--nproc-per-node")
         note("line {}: the value of {} is not known ({}): its default is taken", given.line, option,
              given.unknown);
     }
@@ -248,10 +248,13 @@ class Importer {
   // "2" or "([0]*3+[1]*58)", the list that leading dense layers need.
   void frequency(std::int64_t layers) {
     const std::string text = in_.text("--moe-layer-freq", "1");
+    const bool brackets = text.starts_with('(') && text.ends_with(')');  // Python's, which may be missing
+    const std::string list = brackets ? text.substr(1, text.size() - 2) : text;
     std::int64_t dense = 0, rest = 0;
-    char end = 0;
-    if (std::sscanf(text.c_str(), "([0]*%ld+[1]*%ld%c", &dense, &rest, &end) == 3 && end == ')' &&
-        dense + rest == layers) {
+    int length = 0;
+    if (std::sscanf(list.c_str(), "[0]*%ld+[1]*%ld%n", &dense, &rest, &length) == 2 && length > 0 &&
+        static_cast<std::size_t>(length) == list.size() && dense >= 0 && rest >= 0 && dense <= layers &&
+        rest == layers - dense) {
       line("    dense_layers: {}", dense);
     } else if (text.find_first_not_of("0123456789") == std::string::npos) {
       if (in_.count("--moe-layer-freq", 1) > 1) line("    every: {}", in_.count("--moe-layer-freq", 1));
@@ -277,6 +280,9 @@ class Importer {
       if (count < 1 || count > 1000) in_.fail(name, fmt::format("needs a whole number, not '{}'", value));
       return count;
     }
+    if (const auto at = in_.all().find("--nproc-per-node"); at != in_.all().end())
+      note("line {}: --nproc-per-node has no value that the script itself gives: 8 GPUs a node are assumed",
+           at->second.line);
     return 8;
   }
 

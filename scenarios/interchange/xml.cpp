@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kMaxDepth = 64;
 constexpr int kMaxElements = 100'000;
+constexpr std::size_t kMaxAttributes = 200;  // of one element: each is compared with those before it
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_name(char c) {
@@ -104,7 +105,10 @@ class XmlReader {
     out.name = name();
     for (skip_blanks(); !comes(">") && !comes("/>"); skip_blanks()) {
       std::string key = name();
-      if (!out.attribute(key).empty()) fail(fmt::format("the attribute '{}' is there twice", key));
+      if (out.attributes.size() == kMaxAttributes)
+        fail(fmt::format("an element has more than {} attributes", kMaxAttributes));
+      if (std::ranges::any_of(out.attributes, [&](const auto& a) { return a.first == key; }))
+        fail(fmt::format("the attribute '{}' is there twice", key));
       skip_blanks();
       expect("=");
       skip_blanks();

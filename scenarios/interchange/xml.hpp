@@ -1,5 +1,5 @@
 // XML as elements with attributes, for files that machines wrote (NCCL's topology): what a dump needs and nothing that
-// could grow. Refused: document types and entities of one's own, more depth or elements than any dump has, text between
+// could grow. Refused: document types and entities of one's own, more depth, elements or attributes than any dump has, text between
 // elements. Errors are located, FILE:LINE:COLUMN.
 #pragma once
 

@@ -7,7 +7,7 @@
 namespace runcast::fuzz {
 
 std::span<const Target> targets() {
-  static constexpr std::array<Target, 10> kTargets = {{{"scenario", scenario},
+  static constexpr std::array<Target, 12> kTargets = {{{"scenario", scenario},
                                                        {"step", step},
                                                        {"study", study},
                                                        {"csv", csv},
@@ -16,7 +16,9 @@ std::span<const Target> targets() {
                                                        {"quantity", quantity},
                                                        {"overrides", overrides},
                                                        {"assertion", assertion},
-                                                       {"results", results}}};
+                                                       {"results", results},
+                                                       {"aicb", aicb},
+                                                       {"nccl_topology", nccl_topology}}};
   return kTargets;
 }
 

@@ -25,6 +25,8 @@ void quantity(std::string_view);     // numbers with units, and their tidy spell
 void overrides(std::string_view);    // --set, a line each
 void assertion(std::string_view);    // --assert
 void results(std::string_view);      // a file of a sweep's results, merged
+void aicb(std::string_view);         // a workload of AICB, and the scenario that it becomes
+void nccl_topology(std::string_view);  // NCCL's XML, and the node that it becomes
 
 // Runs `read`; a ConfigError is an answer.
 template <class Read>

@@ -40,8 +40,8 @@ struct Folder {
   std::string_view name;
   std::vector<std::string_view> commands;
 };
-const std::array<Folder, 9>& folders() {
-  static const std::array<Folder, 9> kFolders = {{
+const std::array<Folder, 11>& folders() {
+  static const std::array<Folder, 11> kFolders = {{
       {"scenarios",
        {"run @", "step @", "memory @", "goodput @", "search @ --quiet", "network @", "advise @ --quiet",
         "compare @ one-node", "step @ --unfolded", "step @ --trace t.json", "run @ --report r.html",
@@ -54,6 +54,8 @@ const std::array<Folder, 9>& folders() {
       {"gemm", {"calibrate --gemm @ --gpu h100 --folds 0", "validate --cases @"}},
       {"hf", {"import hf @", "model @"}},
       {"megatron", {"import megatron @", "import megatron @ --nodes 1000"}},
+      {"aicb", {"import aicb @", "import aicb @ --model llama3-8b"}},
+      {"nccl-topo", {"import nccl-topo @", "import nccl-topo @ --gpu h100"}},
       {"results", {"merge @ --results m.jsonl", "explain mfu --result @"}},
   }};
   return kFolders;

@@ -149,6 +149,11 @@ TEST_CASE(
   CHECK(
       problem_of(header + "1\nattention_layer -1 1 NONE 0 1 NONE 0 1 NONE 0 100\n") ==
       "a.txt: the workload names no model and the library has none of 1 layers; give --model NAME or a path");
+  CHECK(problem_of(header + "1\nattention_layer -1 1 NONE 0 1 NONE 0 1 NONE 0 100\n",
+                   {"llama3-8b", "hgx-h100", 1}) ==
+        "a.txt: the tokens of a micro-batch are not told: neither a row cross_entropy nor a row "
+        "embedding_layer has the "
+        "bytes of its forward collective");
 }
 
 }  // namespace runcast

@@ -164,7 +164,7 @@ TEST_CASE("nccl-tests behind a launcher's tags, with several reductions, and of 
   const CollectiveRun run = read_nccl_tests(tagged, "log.txt");
   CHECK(run.ranks == 8);
   CHECK(run.nodes == 1);
-  REQUIRE(run.rows.size() == 2);
+  REQUIRE(run.rows.size() == 1);  // the median of one size, the lower of two
   CHECK(run.rows[0].time.value == doctest::Approx(35612e-6).epsilon(1e-12));
   CHECK(run.collective == Collective::all_reduce);
   // Before 2.12 there was no root; a time of five digits has no point then (NVIDIA/nccl-tests#107).
@@ -227,4 +227,33 @@ TEST_CASE("an all-reduce that the switch adds leaves the ring's bandwidth alone"
   CHECK(fitted(study, "scale_up.in_switch_reduction.efficiency", "value") ==
         doctest::Approx(0.5).epsilon(0.03));
   for (const auto& row : (*study.document)["rows"]) CHECK(row["key"] != "scale_up.efficiency");
+}
+
+TEST_CASE(
+    "of equal sizes the median counts, and of many sizes 200 are kept from the smallest to the largest") {
+  std::string log = kHead + rank_lines(8, 8);
+  for (const int time : {30, 10, 20}) log += fmt::format("1024 256 float sum -1 {}.5 0.06 0.11 0\n", time);
+  for (int i = 2; i < 20'000; ++i) log += fmt::format("{} 256 float sum -1 40.5 0.06 0.11 0\n", i * 1024);
+  const CollectiveRun run = read_nccl_tests(log, "log.txt");
+  REQUIRE(run.rows.size() == 200);
+  CHECK(run.rows.front().time.value == doctest::Approx(20.5e-6).epsilon(1e-12));
+  CHECK(run.rows.back().size.value == 19'999 * 1024.0);
+}
+
+TEST_CASE("a log of other GPUs than the node's is told") {
+  const Library library;
+  NodeSpec node = library_node("hgx-h100", library, "test");
+  CollectiveRun run = benchmark_of(node, 1, Collective::all_gather, 65536, 5e9);
+  const auto warnings = [&](const char* device) {
+    run.devices = {device};
+    return (*nccl_study(run, "hgx-h100", library, request(), {}).document)["warnings"]
+        .get<std::vector<std::string>>();
+  };
+  CHECK(warnings("NVIDIA H100 80GB HBM3").empty());
+  CHECK(warnings("Somebody's GPU").empty());
+  CHECK(warnings("NVIDIA A100-SXM4-80GB") ==
+        std::vector<std::string>{"the log is of NVIDIA A100-SXM4-80GB, and the GPU of hgx-h100 is h100: its "
+                                 "constants are fitted to another"});
+  CHECK(read_nccl_tests(kHead + rank_lines(8, 8) + "1024 256 float sum -1 16.94 0.06 0.11 0\n", "log.txt")
+            .devices == std::vector<std::string>{"NVIDIA H100 80GB HBM3"});
 }

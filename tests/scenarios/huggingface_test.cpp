@@ -143,3 +143,28 @@ TEST_CASE("what cannot be read is refused with its key, place or the list of wha
       "c.json: 'text_config.num_hidden_layers' must not be negative: -1");
   CHECK(refusal(std::string(100'000, '[')) == "c.json: nested deeper than 32 levels: not a config.json");
 }
+
+TEST_CASE(
+    "the type of the weights is torch's, and neither it nor a quantization says what training computes in") {
+  const auto json = [](const std::string& more) {
+    return R"({"model_type": "llama", "hidden_act": "silu", "hidden_size": 4096.0, "intermediate_size": 11008,
+      "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32, "vocab_size": 32000)" +
+           more + "}";
+  };
+  CHECK(read(json("")).hidden == 4096);
+  CHECK(
+      import_huggingface(
+          json(R"(, "torch_dtype": "bfloat16", "quantization_config": {"quant_method": "fp8"})"), "x",
+          "c.json")
+          .notes ==
+      std::vector<std::string>{
+          "torch_dtype bfloat16 is how the weights are kept; what training computes in is training.precision",
+          "quantization_config is left out: it is of the published weights; what training computes in is "
+          "training.precision"});
+  CHECK(refusal(json(R"(, "dtype": "banana")"))
+            .starts_with("c.json: 'dtype' is 'banana', no type of torch; legal: float32 "));
+  CHECK(refusal(json(R"(, "torch_dtype": 7)")) == "c.json: 'torch_dtype' must be a text, not 7");
+  CHECK(refusal(R"({"hidden_size": 1})").starts_with("c.json: 'model_type' is missing; known: llama "));
+  CHECK(refusal(R"({"model_type": "llama", "num_hidden_layers": 32.5})") ==
+        "c.json: 'num_hidden_layers' must be a whole number up to 1e9, not 32.5");
+}

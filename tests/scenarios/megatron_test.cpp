@@ -327,6 +327,29 @@ TEST_CASE(
   CHECK(scenario_of(run + "srun -N 2 bash -c \"$CMD\"\n").nodes == 2);
 }
 
+TEST_CASE(
+    "options in the shape of AMD's and NVIDIA's published scripts: texts in texts, eval, lists without "
+    "quotes") {
+  const std::string script =
+      "SIZE=${SIZE:-16B} # 16B, 671B\nGPUS=`python3 -c \"import torch; print(torch.cuda.device_count())\"`\n"
+      "if [ $SIZE = 671B ]; then\n  L=61 # of them\n  # F='([0]*1+[1]*2)'\n  F=1\n  moe=\" \\\n "
+      "--q-lora-rank 1536 \"\n"
+      "elif [ $SIZE = 16B ]; then\n  L=27\n  F=([0]*3+[1]*24)\n  moe=\"\"\nfi\n"
+      "moe=\" \\\n  ${moe} --num-experts 64 --moe-layer-freq '${F}' \\\n  --moe-ffn-hidden-size $((2 * "
+      "704))\\\n  \"\n"
+      "cmd=\"\n torchrun --nproc_per_node $GPUS --nnodes 2 pretrain_deepseek.py " +
+      std::string(kSizes) +
+      " --num-layers ${L} ${moe}\n\"\necho ${cmd}\neval ${cmd} 2>&1 | tee $LOG\nset +x\n";
+  const Scenario s = scenario_of(script);
+  CHECK(s.model.layers == 27);
+  CHECK(s.model.experts->dense_layers == 3);
+  CHECK(s.model.experts->ffn == 1408);
+  CHECK(s.nodes == 2);
+  CHECK(
+      told(notes_of(script),
+           "line 19: --nproc-per-node has no value that the script itself gives: 8 GPUs a node are assumed"));
+}
+
 TEST_CASE("nodes are read from torchrun, srun and #SBATCH, and arithmetic as the shell computes it") {
   const std::string command = "torchrun pretrain_gpt.py" + std::string(kSizes);
   CHECK(scenario_of("#SBATCH --nodes=4\n" + command).nodes == 4);

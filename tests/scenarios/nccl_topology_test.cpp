@@ -128,6 +128,10 @@ TEST_CASE("what is no dump, or no XML that a dump needs, is refused with its pla
   std::string deep, wide = "<system>";
   for (int i = 0; i < 10'000; ++i) deep += "<pci>";
   for (int i = 0; i < 100'001; ++i) wide += "<a/>";
+  std::string many = "<system";
+  for (int i = 0; i < 90'000; ++i) many += " a" + std::to_string(i) + "=''";
+  CHECK(problem_of(many + "/>").find("an element has more than 200 attributes") != std::string::npos);
+  CHECK(problem_of("<system a='' a=''/>").find("the attribute 'a' is there twice") != std::string::npos);
   CHECK(problem_of(deep).find("elements are more than 64 deep") != std::string::npos);
   CHECK(problem_of(wide).find("there are more than 100000 elements") != std::string::npos);
 }

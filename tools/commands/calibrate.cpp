@@ -102,7 +102,11 @@ std::string worst_part(const Json& document) {
 }
 
 std::string calibration_screen(const Json& document, const Style& style) {
-  std::string out = heading("CONSTANTS", style) + "\n" + constants_part(document);
+  std::string out;
+  if (document.contains("warnings"))
+    for (const Json& warning : document["warnings"])
+      out += fmt::format("warning: {}\n", warning.get<std::string>());
+  out += heading("CONSTANTS", style) + "\n" + constants_part(document);
   for (const Json& pair : document["trade_offs"])
     out += fmt::format("  {} and {} trade off (correlation {}): measurements fix them together, not each\n",
                        text_of(pair, "first"), text_of(pair, "second"),

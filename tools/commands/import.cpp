@@ -77,6 +77,7 @@ std::string screen_of(const Json& document, const Style& style) {
   std::string out = heading("FAILURES OF " + text_of(document, "name"), style) +
                     fmt::format("   {} in {} node-days\n", number(number_of(document, "failures")),
                                 number(number_of(document, "node_days")));
+  for (const Json& note : document["notes"]) out += "  " + note.get<std::string>() + "\n";
   Columns table;
   table.column("cause", Align::left);
   for (const char* name : {"count", "/node-day", "95 %"}) table.column(name, Align::right);

@@ -1,0 +1,3 @@
+A="eval \$A; eval \$A"
+eval $A
+run --num-layers 1

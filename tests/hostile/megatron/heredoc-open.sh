@@ -1,0 +1,2 @@
+bash <<EOF
+run --num-layers 1

@@ -1,0 +1,2 @@
+if [ $A = 1 ]; then
+--num-layers 1
