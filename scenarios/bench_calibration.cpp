@@ -214,6 +214,12 @@ bool parse_line(const std::string& line, std::optional<bool> has_root, NcclLine&
   return true;
 }
 
+// Sizes and times that a machine can have; nan and inf pass as numbers.
+bool is_measured(const NcclLine& row) {
+  constexpr double kLargest = 1e15, kLongest = 1e12;  // 1 PB, 12 days
+  return row.size > 0 && row.size <= kLargest && row.time_us > 0 && row.time_us <= kLongest;
+}
+
 // The largest transfer has the most digits: bus over algorithm bandwidth is 2(n-1)/n, (n-1)/n or 1.
 Collective inferred(const NcclLine& largest, int ranks) {
   const double n = ranks, ratio = largest.bus_rate / std::max(1e-9, largest.algorithm_rate);
@@ -330,7 +336,7 @@ std::vector<CollectiveRun::Row> merged(std::vector<CollectiveRun::Row> rows) {
   });
   std::vector<CollectiveRun::Row> sizes;
   for (std::size_t begin = 0; begin < rows.size();) {
-    std::size_t end = begin;
+    std::size_t end = begin + 1;
     while (end < rows.size() && rows[end].size == rows[begin].size) ++end;
     sizes.push_back(rows[begin + (end - begin - 1) / 2]);
     begin = end;
@@ -410,8 +416,7 @@ CollectiveRun read_nccl_tests(std::string_view text, const std::string& file) {
       }
     }
     NcclLine row;
-    if (line.starts_with("#") || !parse_line(line, has_root, row) || row.size <= 0 || row.time_us <= 0)
-      continue;
+    if (line.starts_with("#") || !parse_line(line, has_root, row) || !is_measured(row)) continue;
     run.rows.push_back({Bytes(row.size), Seconds(row.time_us * 1e-6)});
     if (row.size > largest.size) largest = row;
   }

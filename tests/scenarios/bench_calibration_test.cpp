@@ -181,6 +181,11 @@ TEST_CASE("nccl-tests behind a launcher's tags, with several reductions, and of 
 }
 
 TEST_CASE("a log without a table or without its ranks is refused") {
+  CHECK(error_of([] {
+          read_nccl_tests(kHead + rank_lines(8, 8) +
+                              "nan 256 float sum -1 nan 0.06 0.11 0\n1024 256 float sum -1 inf 1 1 0\n",
+                          "log.txt");
+        }).starts_with("log.txt: no row of nccl-tests"));
   CHECK(error_of([] { read_nccl_tests("hello\n", "log.txt"); }) ==
         "log.txt: no row of nccl-tests: its table has size, count, type, ..., time, algbw, busbw");
   CHECK(error_of([] { read_nccl_tests("1024 256 float sum -1 16.94 0.06 0.11 0\n", "log.txt"); }) ==
