@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "parallelism/stage_kinds.hpp"
 #include "sim/error.hpp"
@@ -69,11 +70,17 @@ ChunkBytes chunk_bytes(const Model& m, const Layout& l, const TrainingSpec& t, c
   TrainingSpec keeping_all = t;
   keeping_all.recompute = Recompute{};
   double rebuilt = 0;  // of the one layer that is being recomputed
+  // Layers are of two kinds, each counted when it is met first.
+  std::array<std::optional<double>, 2> all_of, kept_of;
+  const auto bytes = [&](std::optional<double>& known, const TrainingSpec& training, bool moe) {
+    if (!known) known = layer_activation_bytes(m, l, training, moe).value;
+    return *known;
+  };
   for (std::int64_t layer = first; layer < last; ++layer) {
     const bool covered = t.recompute.layers == 0 || layer - first < t.recompute.layers;
     const bool moe = m.layer_is_moe(layer);
-    const double all = layer_activation_bytes(m, l, keeping_all, moe).value;
-    const double kept = covered ? layer_activation_bytes(m, l, t, moe).value : all;
+    const double all = bytes(all_of[moe ? 1 : 0], keeping_all, moe);
+    const double kept = covered ? bytes(kept_of[moe ? 1 : 0], t, moe) : all;
     chunk.layers += kept;
     rebuilt = std::max(rebuilt, all - kept);
   }
@@ -142,11 +149,12 @@ void add_states(StageMemory& memory, const RankParameters& p, const Layout& l, c
 Bytes shard_buffers(const Model& m, const Layout& l, const TrainingSpec& t, const ScheduleSpec& spec,
                     const SoftwareProfile& profile, const std::vector<int>& stages, double embedding) {
   double layer = 0, chunk = 0;
+  LayerShares shares(m, l);
   for (int stage : stages) {
     const auto [first, last] = layers_of_stage(spec, stage);
     double sum = 0;
     for (std::int64_t i = first; i < last; ++i) {
-      const RankParameters p = layer_rank_parameters(m, l, m.layer_is_moe(i));
+      const RankParameters& p = shares.of(i);
       layer = std::max(layer, p.dense + p.expert);
       sum += p.dense + p.expert;
     }

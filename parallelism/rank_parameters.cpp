@@ -42,6 +42,13 @@ RankParameters layer_rank_parameters(const Model& m, const Layout& l, bool moe_l
   return {whole + split, real(p.routed_experts) / (l.expert_tensor * l.expert), 0};
 }
 
+const RankParameters& LayerShares::of(std::int64_t layer) {
+  const bool moe = model_->layer_is_moe(layer);
+  std::optional<RankParameters>& known = of_kind_[moe ? 1 : 0];
+  if (!known) known = layer_rank_parameters(*model_, *layout_, moe);
+  return *known;
+}
+
 std::pair<std::int64_t, std::int64_t> layers_of_stage(const ScheduleSpec& spec, int stage) {
   std::int64_t first = 0;
   for (int s = 0; s < stage; ++s) first += spec.stage_layers[static_cast<std::size_t>(s)];
@@ -61,10 +68,10 @@ RankParameters parameters_of_stages(const Model& m, const Layout& l, const Sched
   RankParameters sum;
   const ParameterCount count = count_parameters(m);
   bool holds_embedding = false;
+  LayerShares shares(m, l);
   for (int stage : stages) {
     const auto [first, last] = layers_of_stage(spec, stage);
-    for (std::int64_t layer = first; layer < last; ++layer)
-      sum += layer_rank_parameters(m, l, m.layer_is_moe(layer));
+    for (std::int64_t layer = first; layer < last; ++layer) sum += shares.of(layer);
     if (stage == 0) {
       sum.embedding += real(count.embedding) / l.tensor + real(count.positions);
       holds_embedding = true;

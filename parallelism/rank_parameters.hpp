@@ -8,6 +8,9 @@
 // rank holds it (DeepSeek-V3 2024, sec. 2.2 and 3.2.1).
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -29,6 +32,18 @@ struct RankParameters {
 double local_kv_heads(const Model&, const Layout&);
 
 RankParameters layer_rank_parameters(const Model&, const Layout&, bool moe_layer);
+
+// The same by layer, each of the two kinds counted once. Model and layout must outlive it.
+class LayerShares {
+ public:
+  LayerShares(const Model& model, const Layout& layout) : model_(&model), layout_(&layout) {}
+  const RankParameters& of(std::int64_t layer);
+
+ private:
+  const Model* model_;
+  const Layout* layout_;
+  std::array<std::optional<RankParameters>, 2> of_kind_;
+};
 
 // Layers of a global stage: [first, last).
 std::pair<std::int64_t, std::int64_t> layers_of_stage(const ScheduleSpec&, int stage);

@@ -2,6 +2,8 @@
 #include "parallelism/software_profile.hpp"
 
 #include <array>
+#include <cmath>
+#include <string>
 
 namespace runcast {
 
@@ -19,6 +21,15 @@ double fraction(Section& section, std::string_view key, double fallback, double 
   return value;
 }
 
+// More is a slip of the pen; and layers x micro-batches of a second stay inside the clock.
+Seconds time_of(Section& section, std::string_view key, Seconds fallback, Seconds most = Seconds(1)) {
+  const Seconds value = section.seconds(key, fallback);
+  if (section.ok() && value > most)
+    section.fail(key,
+                 std::string(key) + " must be at most " + std::to_string(std::lround(most.value)) + " s");
+  return value;
+}
+
 }  // namespace
 
 SoftwareProfile read_software_profile(Section s, std::string_view name) {
@@ -29,11 +40,11 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
   for (std::size_t i = 0; i < kKernels.size(); ++i)
     if (kernel == kKernels[i]) p.attention = static_cast<AttentionKernel>(i);
   p.elementwise_factor = fraction(s, "elementwise_factor", p.elementwise_factor, 10);
-  p.host_per_layer = s.seconds("host_per_layer", p.host_per_layer);
-  p.host_per_moe_layer = s.seconds("host_per_moe_layer", p.host_per_moe_layer);
+  p.host_per_layer = time_of(s, "host_per_layer", p.host_per_layer);
+  p.host_per_moe_layer = time_of(s, "host_per_moe_layer", p.host_per_moe_layer);
   p.host_share_on_device = fraction(s, "host_share_on_device", p.host_share_on_device, 1);
   p.host_backward = fraction(s, "host_backward", p.host_backward, 10);
-  p.step_overhead = s.seconds("step_overhead", p.step_overhead);
+  p.step_overhead = time_of(s, "step_overhead", p.step_overhead, Seconds(kHour));
   p.jitter = fraction(s, "jitter", p.jitter, 1);
   p.gradient_bytes = fraction(s, "gradient_bytes", p.gradient_bytes, 4);
   p.fp16_gradients = fraction(s, "fp16_gradients", p.fp16_gradients, 8);
@@ -46,7 +57,7 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
     if (accumulation == kAccumulations[i]) p.accumulation = static_cast<GradientAccumulation>(i);
   p.overlap_data = s.flag("overlap_data", p.overlap_data);
   p.overlap_parameters = s.flag("overlap_parameters", p.overlap_parameters);
-  p.owner_overhead = s.seconds("owner_overhead", p.owner_overhead);
+  p.owner_overhead = time_of(s, "owner_overhead", p.owner_overhead);
   p.overlap_tensor = s.flag("overlap_tensor", p.overlap_tensor);
   p.narrow_activation_gather = s.flag("narrow_activation_gather", p.narrow_activation_gather);
   p.narrow_parameter_gather = s.flag("narrow_parameter_gather", p.narrow_parameter_gather);
@@ -55,7 +66,7 @@ SoftwareProfile read_software_profile(Section s, std::string_view name) {
   p.overlap_p2p_flat = s.flag("overlap_p2p_flat", p.overlap_p2p_flat);
   p.overlap_p2p_interleaved = s.flag("overlap_p2p_interleaved", p.overlap_p2p_interleaved);
   p.bucket_parameters = fraction(s, "bucket_parameters", p.bucket_parameters, 1e15);
-  p.collective_launch = s.seconds("collective_launch", p.collective_launch);
+  p.collective_launch = time_of(s, "collective_launch", p.collective_launch);
   p.framework_memory = s.bytes("framework_memory", p.framework_memory);
   p.fragmentation = s.number("fragmentation", p.fragmentation);
   if (s.ok() && (p.fragmentation < 1 || p.fragmentation > 3))

@@ -87,6 +87,8 @@ Fault read_fault(Section s) {
   return fault;
 }
 
+constexpr double kSlowest = 1000;  // as failures' slowdowns: a GPU at a thousandth of its pace is down
+
 void require(std::string_view what, std::int64_t place, std::int64_t count) {
   if (place >= count)
     throw ConfigError(
@@ -122,6 +124,10 @@ void apply(const Fault& fault, std::size_t item, const Layout& layout, const Pla
   const auto slow = [&](std::size_t rank, double gpu, double host) {
     conditions.gpu[rank] *= gpu;
     conditions.host[rank] *= host;
+    if (const double most = std::max(conditions.gpu[rank], conditions.host[rank]); most > kSlowest)
+      throw ConfigError(
+          fmt::format("cluster.faults: together they slow rank {} {:.3g}-fold; at most {:.0f}-fold", rank,
+                      most, kSlowest));
   };
   const auto world = static_cast<std::size_t>(layout.world());
   switch (fault.kind) {

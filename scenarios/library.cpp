@@ -11,6 +11,7 @@
 
 #include "sim/config.hpp"
 #include "sim/error.hpp"
+#include "sim/quantity.hpp"
 #include "sim/source_text.hpp"
 
 namespace runcast {
@@ -165,9 +166,10 @@ const LibraryEntry& Library::get(std::string_view folder, std::string_view name,
   if (const LibraryEntry* entry = find(folder, name)) return *entry;
   const std::vector<std::string> legal = names(folder);
   const std::string near = nearest_name(name, legal);
-  throw ConfigError(
-      near.empty() ? fmt::format("{}: unknown {} '{}'; the library has: {}", where, kind, name, joined(legal))
-                   : fmt::format("{}: unknown {} '{}', did you mean '{}'?", where, kind, name, near));
+  throw ConfigError(near.empty() ? fmt::format("{}: unknown {} '{}'; the library has: {}", where, kind,
+                                               detail::shown(name), joined(legal))
+                                 : fmt::format("{}: unknown {} '{}', did you mean '{}'?", where, kind,
+                                               detail::shown(name), near));
 }
 
 }  // namespace runcast

@@ -267,8 +267,7 @@ void resolve_stop(Section training, Scenario& s) {
 
 void check_across(Section root, Section training, const Scenario& s, const Limits& limits) {
   Section cluster = root.section("cluster");
-  if (const std::string why = too_large_fabric(s, limits); s.network == Fidelity::flow && !why.empty())
-    cluster.fail("network", why);
+  if (const std::string why = too_many_flows(s, limits); !why.empty()) cluster.fail("network", why);
   if (const std::string why = too_large_fabric(s, limits); s.placement != "packed" && !why.empty())
     cluster.fail("placement", why);
   if (const std::string why = too_many_clocks(s, limits); !s.faults.empty() && !why.empty())

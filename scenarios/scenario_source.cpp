@@ -25,7 +25,9 @@ ScenarioSource scenario_source(const std::string& argument, const Library& libra
   const bool path_like =
       argument.find('/') != std::string::npos || argument.ends_with(".yaml") || argument.ends_with(".yml");
   std::error_code none;
-  if (!path_like && !std::filesystem::is_regular_file(argument, none)) {
+  // A folder or a pipe that is called like a scenario of the library does not hide it.
+  const bool named = library.find("runs", argument) != nullptr || !std::filesystem::exists(argument, none);
+  if (!path_like && named && !std::filesystem::is_regular_file(argument, none)) {
     const LibraryEntry& entry = library.get("runs", argument, "scenario", "runcast");
     return {entry.text, entry.path, {}};
   }

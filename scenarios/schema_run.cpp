@@ -221,7 +221,8 @@ constexpr auto kRun = std::to_array<SchemaRow>({
     {"limits.microbatches", count, "20000", "", "Of a step; 100,000 at most."},
     {"limits.unfolded_slots", count, "8000000", "",
      "Ranks x micro-batches x virtual stages, each on its own clock; 200 a rank at least."},
-    {"limits.fabric_gpus", count, "131072", "", "Known one by one: flows, `network`, placements that are not packed."},
+    {"limits.fabric_gpus", count, "131072", "", "Known one by one: `network`, placements that are not packed."},
+    {"limits.flow_gpus", count, "24576", "", "Whose groups run as flows (`cluster.network: flow`)."},
 });
 
 }  // namespace

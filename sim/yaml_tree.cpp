@@ -41,6 +41,7 @@ class TreeBuilder : public YAML::EventHandler {
                 const std::string& value) override {
     refuse_extras(mark, tag, anchor);
     if (tag == "!") check_quote(mark);
+    refuse_controls(mark, value);
     if (expects_key()) return take_key(mark, tag, value);
     add(NodeKind::scalar, mark).text = value;
   }
@@ -72,6 +73,17 @@ class TreeBuilder : public YAML::EventHandler {
     return source_.place_of(mark.line, mark.column);
   }
   bool expects_key() const { return !stack_.empty() && stack_.back().is_map && !stack_.back().has_key; }
+
+  // Written as escapes ("\x1b[2J"): they would steer the terminal that shows the text. C1 controls are C2 80 to C2 9F.
+  void refuse_controls(const YAML::Mark& mark, const std::string& value) const {
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      const auto c = static_cast<unsigned char>(value[i]);
+      const bool c1 = c == 0xC2 && i + 1 < value.size() && static_cast<unsigned char>(value[i + 1]) < 0xA0;
+      if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F || c1)
+        refuse(source_, place(mark),
+               fmt::format("control character 0x{:02x} in the text", c1 ? value[i + 1] & 0xFF : c));
+    }
+  }
 
   void refuse_extras(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
     if (anchor != YAML::NullAnchor)

@@ -172,6 +172,11 @@ constexpr std::array kExplanations = {
                 "Google's ML goodput; Meta's effective training time ratio (ETTR) is the same with queue "
                 "time left out. It is\n"
                 "ledger.useful. Do not multiply it with mfu twice: mfu is of the step, goodput of the run."},
+    Explanation{"young", "run", "run.checkpoint.young_s", "young_s = sqrt(2 * block_s * mttf_s)",
+                "Young's interval between saves (1974): good while the MTTF is far longer than a save."},
+    Explanation{"daly", "run", "run.checkpoint.daly_s",
+                "daly_s = sqrt(2 d M) * (1 + sqrt(d / 2M) / 3 + d / 18M) - d   (d = block_s, M = mttf_s)",
+                "Daly's interval between saves (2006), of higher order in the blocking time."},
     Explanation{"phases", "run", "", "share_of_days = steps * step_s / sum over phases",
                 "Stretches of the run with a batch, a sequence length, or a layout of their own: each has its step\n"
                 "simulated and its memory checked. days hold the losses of all. In results: run.phases."},

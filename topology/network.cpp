@@ -8,6 +8,7 @@
 #include <bit>
 #include <limits>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "topology/collective_flows.hpp"
@@ -304,6 +305,11 @@ GroupLinks reference_links(const MeasuredCurve& curve, const NodeSpec& own) {
 
 }  // namespace
 
+struct Network::Memo {
+  std::mutex mutex;
+  std::map<std::pair<std::vector<RankId>, int>, GroupLinks> links;
+};
+
 Network::Network(const Fabric& fabric, Placement placement, Fidelity fidelity,
                  std::vector<KindTraffic> beside)
     : fabric_(&fabric), placement_(std::move(placement)), beside_(std::move(beside)) {
@@ -311,7 +317,10 @@ Network::Network(const Fabric& fabric, Placement placement, Fidelity fidelity,
   for (const MeasuredCurve& curve : fabric.node().measured)
     curves_.emplace_back(curve, reference_links(curve, fabric.node()));
   if (fidelity == Fidelity::flow || !fabric.spec().tiered()) paths_ = std::make_shared<const Paths>(fabric);
-  if (paths_ != nullptr) share_messages();
+  if (paths_ != nullptr) {
+    memo_ = std::make_shared<Memo>();
+    share_messages();
+  }
   if (fabric.degraded()) routes_ = std::make_shared<const Paths>(fabric, Routing::ecmp);
 }
 
@@ -393,6 +402,19 @@ void Network::share_by_flows(std::span<const RankId> members, int concurrent, Gr
 }
 
 GroupLinks Network::group(std::span<const RankId> members, int concurrent) const {
+  if (memo_ == nullptr) return links_of(members, concurrent);
+  const std::pair key(std::vector(members.begin(), members.end()), concurrent);
+  {
+    const std::lock_guard lock(memo_->mutex);
+    if (const auto known = memo_->links.find(key); known != memo_->links.end()) return known->second;
+  }
+  GroupLinks links = links_of(members, concurrent);
+  const std::lock_guard lock(memo_->mutex);
+  memo_->links.emplace(key, links);
+  return links;
+}
+
+GroupLinks Network::links_of(std::span<const RankId> members, int concurrent) const {
   INVARIANT(!members.empty() && concurrent >= 1);
   const Spread spread = spread_of(*fabric_, placement_, members);
   GroupLinks links;

@@ -87,7 +87,12 @@ class Network {
   // [tier where they meet] of messages between pipeline ranks (flow): rate of the slowest pair when all send.
   std::vector<Bandwidth> messages_;
 
+  // Links of the groups that were asked for before, where they take flows to know.
+  struct Memo;
+  std::shared_ptr<Memo> memo_;
+
   void share_messages();
+  GroupLinks links_of(std::span<const RankId> members, int concurrent) const;
   void share_by_flows(std::span<const RankId> members, int concurrent, GroupLinks&) const;
 };
 

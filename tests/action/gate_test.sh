@@ -62,6 +62,11 @@ holds changed.summary '`runs/name with blanks.yaml`'
 holds changed.summary 'assertion failed: step.mfu > 0.9'
 holds changed.output '::error file=runs/small.yaml::the model says no. assertion failed: step.mfu > 0.9'
 
+# From a folder below the root the base has the same files; they are called by where they come from.
+(cd runs && check below 0 SCENARIOS=small.yaml BASE="$base" LIBRARY=.)
+holds below.summary 'training.micro_batch'
+holds below.summary 'base/small.yaml'
+
 # Does not fit: the model says no without any claim.
 sed 's/8b/405b/; s/, micro_batch: 2//' runs/small.yaml >large.yaml
 check large 1 SCENARIOS=large.yaml

@@ -128,6 +128,10 @@ TEST_CASE("faults in places that do not exist or say nothing are refused with wh
                        "cluster.faults: stage 4 does not exist; the job's are 0 to 3", ConfigError);
   CHECK_THROWS_WITH_AS(c.resolve("[{rack: 2, slowdown: 1.1}]"),
                        "cluster.faults: rack 2 does not exist; the job's are 0 to 1", ConfigError);
+  // 100 x 100; five of them once took the clock past its end
+  CHECK_THROWS_WITH_AS(c.resolve("[{rank: 3, slowdown: 100}, {rank: 3, slowdown: 100}]"),
+                       "cluster.faults: together they slow rank 3 1e+04-fold; at most 1000-fold",
+                       ConfigError);
   const auto refusal = [](const std::string& list) {
     try {
       faults_of(list);

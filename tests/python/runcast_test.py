@@ -25,6 +25,7 @@ class RuncastTest(unittest.TestCase):
             base.override(layout={"tensor": 4}),
             base.override(layout__tensor=4),
             base.override(layout__tensor=numpy.int64(4)),
+            base.override({"layout": {"tensor": numpy.int64(4)}}),
         ):
             self.assertEqual(other.resolved()["layout"]["tensor"], 4)
         self.assertEqual(base.resolved()["layout"]["tensor"], 2)
@@ -49,6 +50,9 @@ class RuncastTest(unittest.TestCase):
             runcast.load("one-node").override("layout.tensor=3").step()
         with self.assertRaisesRegex(runcast.ConfigError, "trials"):
             runcast.load("one-node").run(trials=-7)
+        for trials in (0, -1, "many"):
+            with self.assertRaisesRegex(runcast.ConfigError, "neither a count"):
+                runcast.load("one-node").run(trials=trials)
 
     def test_a_run_is_the_same_for_any_number_of_threads(self):
         scenario = runcast.load("one-node")

@@ -99,8 +99,12 @@ TEST_CASE("jobs past a limit are refused with the key that allows them, and allo
         "limits.unfolded_slots 1599; "
         "--set limits.unfolded_slots=1600 simulates them");
   CHECK(refused({"limits.unfolded_slots=1600"}, true) == "");
-  CHECK(refused({"cluster.network=flow", "limits.fabric_gpus=7"})
-            .starts_with("--set cluster.network=flow: 8 GPUs, each on its own, are more than "
+  CHECK(refused({"cluster.network=flow", "limits.flow_gpus=7"})
+            .starts_with(
+                "--set cluster.network=flow: the flows of 8 GPUs are more than limits.flow_gpus 7; --set "
+                "limits.flow_gpus=8 allows them"));
+  CHECK(refused({"cluster.placement=random", "limits.fabric_gpus=7"})
+            .starts_with("--set cluster.placement=random: 8 GPUs, each on its own, are more than "
                          "limits.fabric_gpus 7; --set "
                          "limits.fabric_gpus=8 allows them"));
   CHECK(refused({"limits.nothing=1"}).find("unknown key 'limits.nothing'") != std::string::npos);

@@ -131,6 +131,10 @@ TEST_CASE("bytes that are no text are refused") {
                             6)) == "f.yaml:1: is not UTF-8 text (byte 0xff)");  // UTF-16
   CHECK(refusal(std::string("a: x\0y\n", 7)) ==
         "f.yaml:1:5: control character 0x00 in the text\na: x y\n    ^");
+  // also where they are written as escapes, which would steer the terminal that shows the name
+  CHECK(refusal("a: \"x\\e[2J\"\n").starts_with("f.yaml:1:4: control character 0x1b in the text"));
+  CHECK(refusal("\"k\\0\": 1\n").starts_with("f.yaml:1:1: control character 0x00 in the text"));
+  CHECK(refusal("a: \"\\x9b\"\n").starts_with("f.yaml:1:4: control character 0x9b in the text"));
   CHECK(refusal("a: \x1b[31m\n") == "f.yaml:1:4: control character 0x1b in the text\na:  [31m\n   ^");
 }
 

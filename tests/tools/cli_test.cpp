@@ -344,6 +344,18 @@ TEST_CASE("doctor finds a sound installation") {
   CHECK(ran.status == 0);
 }
 
+TEST_CASE("outputs are written through links, and two of them cannot share a file") {
+  const Workplace here;
+  fs::create_symlink("result.json", here / "link.json");  // to a file that is not there yet
+  CHECK(here.run({"memory", "one-node", "-o", "link.json"}).status == 0);
+  CHECK(fs::is_symlink(here / "link.json"));
+  CHECK(contents(here / "result.json").starts_with("{"));
+  const Ran twice = here.run({"step", "one-node", "--trace", "t.json", "-o", "t.json"});
+  CHECK(twice.status == 2);
+  CHECK(twice.err.find("t.json is named for two outputs; give each a file of its own") != std::string::npos);
+  CHECK(here.files() == 2);
+}
+
 TEST_CASE("completion scripts name every command, for the three shells and no other") {
   const Workplace here;
   for (const char* shell : {"bash", "zsh", "fish"}) {
@@ -352,6 +364,13 @@ TEST_CASE("completion scripts name every command, for the three shells and no ot
       CHECK(script.find(command) != std::string::npos);
   }
   CHECK(here.run({"completion", "tcsh"}).status == 2);
+  CHECK(here.run({"completion", "bash", "zsh"}).status == 2);
+  CHECK(here.run({"completion", "man"}).out.find(".SS explain [TERM]") != std::string::npos);
+  // An explanation in backquotes was once run by the shell: words are never expanded.
+  CHECK(here.run({"completion", "bash"}).out.find("compgen -W") == std::string::npos);
+  CHECK(here.run({"completion", "words", "import"}).out.find("\nmegatron\n") != std::string::npos);
+  CHECK(here.run({"completion", "words", "run", "format"}).out == "csv\njson\njsonl\nmd\ntable\n");
+  CHECK(here.run({"completion", "words", "advise"}).out.find("llama3-70b\n") != std::string::npos);
 }
 
 TEST_CASE("step --unfolded follows the critical path, and faults do so without being asked") {

@@ -376,7 +376,7 @@ const std::array kCommands = {
         trace_command},
     Command{
         "init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
-        "Prints a scenario with every key and its legal values, or writes it to FILE. Its first line tells\n"
+        "Prints a scenario with the keys that most runs set and their legal values, or writes it to FILE. Its first line tells\n"
         "editors with a YAML language server where the schema is.\n\n"
         "  runcast init my.yaml && runcast run my.yaml\n",
         init_command},
@@ -427,7 +427,7 @@ const std::array kCommands = {
             "a completion script for bash, zsh or fish",
             "SHELL",
             1,
-            1,
+            3,
             false,
             {},
             "  source <(runcast completion bash)\n"

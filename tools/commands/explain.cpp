@@ -1,4 +1,4 @@
-// `runcast explain [TERM]`: a term's formula and meaning, and its value in a result.
+// `runcast explain [TERM]`: the formula and meaning of a term, of a scenario's key or of a result's, and its value.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,13 +14,26 @@
 #include "tools/report/assertion.hpp"
 #include "tools/report/number.hpp"
 #include "tools/report/screen.hpp"
+#include "tools/result_keys.hpp"
 
 namespace runcast {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Null for a key of the scenario.
+// Without list indices, as the tables of keys have them: "run.phases[0].tokens" is "run.phases.tokens".
+std::string without_indices(const std::string& path) {
+  std::string out;
+  bool inside = false;
+  for (const char c : path) {
+    if (c == '[') inside = true;
+    if (!inside) out += c;
+    if (c == ']') inside = false;
+  }
+  return out;
+}
+
+// Null for a key of the scenario or of a result.
 const Explanation* explanation_named(const std::string& term) {
   const auto dot = term.rfind('.');
   const std::string last = dot == std::string::npos ? term : term.substr(dot + 1);
@@ -29,7 +42,7 @@ const Explanation* explanation_named(const std::string& term) {
     if (known.term == term || (!known.path.empty() && known.path == term)) return &known;
     terms.emplace_back(known.term);
   }
-  if (find_schema_row(term) != nullptr) return nullptr;
+  if (find_schema_row(term) != nullptr || meaning_of_key(without_indices(term))) return nullptr;
   for (const Explanation& known : explanations())
     if (known.term == last) return &known;
   if (const std::string key = nearest_name(term, schema_paths()); dot != std::string::npos && !key.empty())
@@ -91,6 +104,19 @@ Answer key_of_scenario(const std::string& path, const Style& style) {
                 heading(std::string(row.path), style) + "\n" + indented(schema_row_text(row)));
 }
 
+Answer key_of_result(const std::string& path, const Invocation& invocation) {
+  const std::string meaning = *meaning_of_key(without_indices(path)), unit = unit_of(path);
+  Json document = {{"key", path}, {"meaning", meaning}, {"unit", unit}};
+  std::string out = heading(path, invocation.style) + "\n" + indented(meaning);
+  if (const std::string file = invocation.arguments.last("result"); !file.empty()) {
+    const Json result = result_in(file);
+    const Json& value = value_at(result, path, fmt::format("--result {}", file));
+    document["value"] = value;
+    out += fmt::format("  in {}: {}\n", file, json_text(value));
+  }
+  return Answer(std::move(document), out);
+}
+
 Answer all_terms(const Style& style) {
   Json rows = Json::array();
   std::string out;
@@ -115,6 +141,8 @@ Answer explain_command(const Invocation& invocation) {
   const auto& words = invocation.arguments.positionals;
   if (words.empty()) return all_terms(invocation.style);
   const Explanation* term = explanation_named(words.front());
+  if (term == nullptr && find_schema_row(words.front()) == nullptr)
+    return key_of_result(words.front(), invocation);
   if (term == nullptr) return key_of_scenario(words.front(), invocation.style);
   const Explanation& known = *term;
   Json document = {

@@ -10,6 +10,7 @@
 #include "scenarios/interchange/chakra.hpp"
 #include "scenarios/interchange/megatron.hpp"
 #include "scenarios/shard.hpp"
+#include "tools/commands/kinds.hpp"
 #include "tools/commands/option_values.hpp"
 #include "tools/commands/simulate.hpp"
 #include "tools/commands/trace.hpp"
@@ -135,17 +136,21 @@ constexpr std::array<Export, 4> kExports{{{"megatron", export_megatron_options, 
 
 }  // namespace
 
+std::vector<std::string> export_kinds() {
+  std::vector<std::string> kinds;
+  for (const Export& row : kExports) kinds.emplace_back(row.kind);
+  return kinds;
+}
+
 Answer export_command(const Invocation& invocation) {
   const std::string& kind = invocation.arguments.positionals[0];
-  std::vector<std::string> kinds;
   for (const Export& row : kExports) {
     if (row.kind == kind) {
       refuse_other_options(invocation, "export", kind, row.options, {"shards", "results", "prefix", "ranks"});
       return row.answer(invocation, invocation.arguments.positionals[1]);
     }
-    kinds.emplace_back(row.kind);
   }
-  refuse_kind("export", kind, kinds);
+  refuse_kind("export", kind, export_kinds());
 }
 
 }  // namespace runcast

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/commands/command.hpp"
+#include "tools/commands/kinds.hpp"
 #include "tools/report/style.hpp"
 
 namespace runcast {
@@ -22,7 +23,39 @@ std::string option_lines(std::span<const Option> options) {
   return table.text(2);
 }
 
+// Text of a manual page: no word of it is a request, and a hyphen is what is typed.
+std::string roff(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool first = i == 0 || text[i - 1] == '\n';
+    if (first && (text[i] == '.' || text[i] == '\'')) out += "\\&";
+    if (text[i] == '\\' || text[i] == '-') out += '\\';
+    out += text[i];
+  }
+  return out;
+}
+
+std::string roff_options(std::span<const Option> options) {
+  std::string out;
+  for (const Option& option : options)
+    out += fmt::format(".TP\n.B {}\\-\\-{}\n.I {}\n{}\n",
+                       option.letter != 0 ? fmt::format("\\-{}, ", option.letter) : "", roff(option.name),
+                       roff(option.parameter), roff(option.help));
+  return out;
+}
+
 }  // namespace
+
+std::string manual_commands() {
+  std::string out = ".SH COMMANDS\n";
+  for (const Command& command : command_table()) {
+    out += fmt::format(".SS {} {}\n{}\n.PP\n.nf\n{}.fi\n", roff(command.name), roff(command.positionals),
+                       roff(command.summary), roff(command.details));
+    out += roff_options(command.options);
+  }
+  out += ".SH OPTIONS OF THE COMMANDS THAT SIMULATE\n" + roff_options(simulation_options());
+  return out + ".SH OPTIONS OF EVERY COMMAND\n" + roff_options(common_options());
+}
 
 std::string general_help() {
   std::string out =

@@ -16,6 +16,7 @@
 #include "scenarios/scenario.hpp"
 #include "sim/config.hpp"
 #include "sim/error.hpp"
+#include "tools/commands/kinds.hpp"
 #include "tools/commands/option_values.hpp"
 #include "tools/commands/simulate.hpp"
 #include "tools/report/number.hpp"
@@ -225,18 +226,22 @@ constexpr std::array<Import, 5> kImports{{{"failures", import_failures, "nodes s
 
 }  // namespace
 
+std::vector<std::string> import_kinds() {
+  std::vector<std::string> kinds;
+  for (const Import& row : kImports) kinds.emplace_back(row.kind);
+  return kinds;
+}
+
 Answer import_command(const Invocation& invocation) {
   const std::string& kind = invocation.arguments.positionals[0];
-  std::vector<std::string> kinds;
   for (const Import& row : kImports) {
     if (row.kind == kind) {
       refuse_other_options(invocation, "import", kind, row.options,
                            {"nodes", "node", "gpu", "model", "micro-batch", "span"});
       return row.answer(invocation, invocation.arguments.positionals[1]);
     }
-    kinds.emplace_back(row.kind);
   }
-  refuse_kind("import", kind, kinds);
+  refuse_kind("import", kind, import_kinds());
 }
 
 }  // namespace runcast

@@ -167,7 +167,8 @@ Json breakdowns_of(const Invocation& invocation, std::uint64_t seed) {
   for (const std::string& name : invocation.arguments.positionals) {
     if (name == "-") return Json::array();
     Document document = open_scenario(name, invocation);
-    list.push_back(breakdown_json(step_of(read_scenario(document, invocation.library), seed, true).breakdown));
+    list.push_back(
+        breakdown_json(step_of(read_scenario(document, invocation.library), seed, true).breakdown));
   }
   return list;
 }

@@ -96,10 +96,18 @@ Output::Output(std::string path) : path_(std::move(path)) {
   std::string target = path_;
   if (!written_in_place(path_)) {
     std::error_code error;
-    if (std::filesystem::is_symlink(path_, error))
-      if (const auto meant = std::filesystem::weakly_canonical(path_, error); !error) path_ = meant.string();
+    // A link is written through, also where its file is not there yet.
+    for (int links = 0; links < 40 && std::filesystem::is_symlink(path_, error); ++links) {
+      const auto meant = std::filesystem::read_symlink(path_, error);
+      if (!error) path_ = (std::filesystem::path(path_).parent_path() / meant).string();
+    }
     remove_leftovers(path_);
     temporary_ = fmt::format("{}.tmp-{}", path_, getpid());
+    for (const FileName& name : files_to_remove)
+      if (std::string(name.data()) == temporary_) {
+        temporary_.clear();  // it is the other's
+        throw ConfigError(fmt::format("{} is named for two outputs; give each a file of its own", path_));
+      }
     target = temporary_;
   }
   descriptor_ = open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

@@ -94,7 +94,11 @@ class Scenario:
 
 
 def _trials(trials):
-    return {None: 0, "auto": -1}.get(trials, trials)
+    if trials is None or trials == "auto":
+        return 0 if trials is None else -1
+    if isinstance(trials, str) or trials < 1:
+        raise ConfigError(f'trials: {trials!r} is neither a count from 1 on nor "auto"')
+    return trials
 
 
 def _assignments(changes, path=""):
@@ -116,7 +120,11 @@ def _word(value):
 
 
 def _plain(value):
-    return value.tolist() if isinstance(value, (numpy.ndarray, numpy.generic)) else value
+    if isinstance(value, (numpy.ndarray, numpy.generic)):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    return [_plain(child) for child in value] if isinstance(value, (list, tuple)) else value
 
 
 def _document(text):
