@@ -119,7 +119,11 @@ void add_counts(Json& json, const Study& s) {
     const double flops = s.per_token(c).value;
     training[name] = flops;
     forward[name] = flops / 3;
-    recomputed[name] = flops / 3 * 4;
+    // Layers are computed again, the head is not [Narayanan et al. 2021, eq. 3]; 6 N and PaLM's count know no head.
+    double heads = 1 + Study::real(s.model.predicted_tokens);
+    if (c == FlopConvention::six_n || c == FlopConvention::palm) heads = 0;
+    if (c == FlopConvention::megatron_2021) heads = 1;
+    recomputed[name] = flops / 3 * 4 - heads * head_forward_flops(s.model, 1).value;
   }
   json["flops_per_token"] = std::move(training);
   json["forward_flops_per_token"] = std::move(forward);

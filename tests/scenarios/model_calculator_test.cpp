@@ -43,9 +43,18 @@ TEST_CASE("LLaMA 3 by counting: parameters, and GFLOP a token at 8,192 tokens, e
     CHECK(value(json, "/flops_per_token/6n") / 1e9 == doctest::Approx(row.six_n).epsilon(0.005 / 48));
     CHECK(value(json, "/forward_flops_per_token/exact") ==
           doctest::Approx(value(json, "/flops_per_token/exact") / 3).epsilon(1e-12));
-    CHECK(value(json, "/full_recompute_flops_per_token/megatron_2021") ==
-          doctest::Approx(value(json, "/flops_per_token/megatron_2021") * 4 / 3).epsilon(1e-12));
+    CHECK(value(json, "/full_recompute_flops_per_token/6n") ==
+          doctest::Approx(value(json, "/flops_per_token/6n") * 4 / 3).epsilon(1e-12));
   }
+}
+
+TEST_CASE("full recomputation computes the layers again, not the head, as Narayanan's equation 3 has it") {
+  // LLaMA 7B, 4,096 tokens: 96 L h^2 (1 + s/6h + V/(16 L h)) = 96 x 32 x 4096^2 x (1 + 1/6 + 0.0152588) = 60.916e9
+  const Json json = answer(of("llama-7b", 4096));
+  CHECK(value(json, "/full_recompute_flops_per_token/megatron_2021") == doctest::Approx(60.916e9).epsilon(1e-5));
+  const double head = 2.0 * 4096 * 32000;
+  CHECK(value(json, "/full_recompute_flops_per_token/exact") ==
+        doctest::Approx(value(json, "/flops_per_token/exact") * 4 / 3 - head).epsilon(1e-12));
 }
 
 TEST_CASE("DeepSeek-V3: 671.03B parameters, 37.55B active, 250.45 GFLOP a token at 4,096") {
