@@ -463,6 +463,13 @@ Scenario read_scenario(Document& document, const Library& library) {
   if (document.ok()) add_spot(s);
   if (auto run = root.optional_section("run")) s.run = read_run(*run);
   s.assumptions = root.texts("assumptions");
+  std::int64_t longest = s.training.sequence_length;
+  for (const PhaseSpec& phase : s.phases) longest = std::max(longest, phase.sequence_length);
+  if (s.model.positions > 0 && longest > s.model.positions)
+    s.assumptions.push_back(
+        fmt::format("Sequences of {} tokens, though the model has {} learned positions: more are "
+                    "taken to cost nothing but time",
+                    longest, s.model.positions));
   if (auto published = root.optional_section("published")) s.published = read_published_run(*published);
   if (root.ok() && s.placement == "file" && static_cast<int>(s.gpu_of.size()) < s.layout.world())
     root.fail("cluster", fmt::format("the placement file places {} ranks, but the job has {}",

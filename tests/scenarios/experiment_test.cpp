@@ -82,6 +82,16 @@ TEST_CASE("a result's own scenario, fed back, gives the same step and the same h
   }
 }
 
+TEST_CASE("sequences longer than a model's learned positions are told") {
+  // gpt3-175b has 2,048 of them.
+  const auto told = [](const std::string& length) {
+    const auto json = step_of("gpt3-175b", {"training.sequence_length=" + length});
+    return json["provenance"]["assumptions"].dump().find("learned positions") != std::string::npos;
+  };
+  CHECK(told("4096"));
+  CHECK(!told("2048"));
+}
+
 TEST_CASE("another input has another hash") {
   const Json one = step_of("one-node"), other = step_of("one-node", {"training.global_batch=64"});
   CHECK(one["provenance"]["scenario_hash"] != other["provenance"]["scenario_hash"]);
