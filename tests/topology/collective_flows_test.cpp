@@ -247,3 +247,19 @@ TEST_CASE("flows and counted uplinks agree where nothing is oversubscribed") {
     CHECK(flowing.inter.value == doctest::Approx(counted.inter.value).epsilon(1e-9));
   }
 }
+
+// One GPU of each of 4 nodes and S = 1 GB. Two trees of 3 edges carry half each, up and down: 2 x 3 x 2 x 0.5 = 6 GB. A
+// ring of hierarchical all-reduce sends 2 x 3/4 GB from each of the 4: 6 GB too.
+TEST_CASE("double trees carry half of the bytes each, rings between nodes 2 (n-1)/n of them") {
+  NodeSpec node = load_node("hgx-h100");
+  node.in_switch_reduction = false;
+  const Fabric fabric(node, 4, load_fabric("infiniband-ndr-rail"));
+  const Paths paths(fabric);
+  const std::vector members{GpuId(0), GpuId(8), GpuId(16), GpuId(24)};
+  for (const Algorithm algorithm : {Algorithm::double_tree, Algorithm::hierarchical}) {
+    double sum = 0;
+    for (const auto& phase : plan_of(Collective::all_reduce, algorithm, paths, members, Bytes(1e9)).phases)
+      for (const Transfer& transfer : phase) sum += transfer.size.value;
+    CHECK(sum == doctest::Approx(6e9).epsilon(1e-9));
+  }
+}

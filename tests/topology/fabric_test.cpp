@@ -176,6 +176,7 @@ TEST_CASE("racks are filled evenly where none is less than half full") {
   CHECK(per_domain(64) == 64);
   CHECK(per_domain(36) == 72);
   CHECK(per_domain(19) == 72);
+  CHECK(per_domain(49) == 72);  // seven racks of 7 trays would be less than half full
   CHECK(Fabric(load_node("gb200-nvl72"), 64, load_fabric("nvl72-ib")).domains() == 4);
 }
 
@@ -209,6 +210,45 @@ TEST_CASE("every kind of scale-up domain is drawn with its cables") {
   CHECK(names(paired, *find_route(paired, GpuId(0), GpuId(1))) == "node0.gpu0-node0.gpu1");
   CHECK(names(paired, *find_route(paired, GpuId(1), GpuId(2))) ==
         "node0.gpu1-node0.pcie node0.pcie-node0.gpu2");
+}
+
+// 400 GB/s of a GPU over 7 peers of a mesh of 8; over the 2 ends of each of 3 axes of a torus.
+TEST_CASE(
+    "the links of a scale-up domain share what a GPU has; pairs of a node go over half a step of PCIe") {
+  const auto first_link = [](const char* kind, int domain, int axes) {
+    NodeSpec node = plain_node();
+    node.scale_up_kind = kind;
+    node.scale_up_domain = domain;
+    node.torus_axes = axes;
+    const Fabric fabric(node, 1, load_fabric("none"));
+    return fabric.link(fabric.find_link("node0.gpu0-node0.gpu1"));
+  };
+  CHECK(first_link("mesh", 8, 0).bandwidth.value == doctest::Approx(400e9 / 7).epsilon(1e-12));
+  CHECK(first_link("torus", 8, 3).bandwidth.value == doctest::Approx(400e9 / 6).epsilon(1e-12));
+  NodeSpec paired = plain_node();
+  paired.scale_up_kind = "pairs";
+  paired.scale_up_domain = 2;
+  const Fabric fabric(paired, 1, load_fabric("none"));
+  const Link& pcie = fabric.link(fabric.find_link("node0.gpu0-node0.pcie"));
+  CHECK(pcie.bandwidth.value == doctest::Approx(64e9).epsilon(1e-12));
+  CHECK(pcie.latency.value == doctest::Approx(1e-6).epsilon(1e-12));  // of 2 us a step
+  const Fabric two(plain_node(), 8, two_tiers(true));
+  const Link& to_nic = two.link(two.find_link("node0.gpu0-node0.nic0"));
+  CHECK(to_nic.bandwidth.value == doctest::Approx(64e9).epsilon(1e-12));
+  CHECK(to_nic.efficiency == doctest::Approx(1).epsilon(1e-12));
+  CHECK(to_nic.health == doctest::Approx(1).epsilon(1e-12));
+}
+
+TEST_CASE("a switch that takes 4 us more delays a route through it by 4 us, half on each side") {
+  Fabric fabric(plain_node(), 8, two_tiers(true));
+  const Route route = *find_route(fabric, GpuId(2), GpuId(10));  // over one leaf
+  const double before = latency_of(fabric, route).value;
+  fabric.set_switch(fabric.find_vertex("leaf2"), 1, Seconds(4e-6));
+  CHECK(latency_of(fabric, route).value - before == doctest::Approx(4e-6).epsilon(1e-9));
+  for (const LinkId id : route.links) {
+    const double extra = fabric.link(id).extra_latency.value;
+    CHECK((extra == 0 || extra == doctest::Approx(2e-6).epsilon(1e-9)));
+  }
 }
 
 TEST_CASE("every library node routes on every library fabric that can join two of it") {

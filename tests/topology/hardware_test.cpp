@@ -140,6 +140,53 @@ TEST_CASE("a GPU out of range is refused at the place of the value") {
   CHECK(gpu_complaint("tdp: 700 W", "tdp: -700 W").find("x.yaml:15:6: ") == 0);
 }
 
+TEST_CASE("what an entry leaves out has its stated default") {
+  Document document = Document::parse(
+      "{name: x, vendor: v, architecture: hopper, sms: 100, peak: {bf16: 1000 TFLOP/s}, vector_rate: 60 "
+      "TFLOP/s, "
+      "capacity_gib: 80, memory_bandwidth: 3 TB/s, tdp: 700 W, idle_power: 70 W, "
+      "kernels: {gemm_efficiency: {bf16: 0.7}}}",
+      "x.yaml");
+  const KernelConstants k = read_gpu(document.root()).kernels;
+  document.finish();
+  const auto is = [](double value, double stated) { CHECK(value == doctest::Approx(stated).epsilon(1e-12)); };
+  is(k.memory_efficiency, 0.9);
+  is(k.kernel_overhead.value, 5e-6);
+  is(k.attention_flash2, 0.5);
+  is(k.attention_cudnn, 0.5);
+  is(k.attention_triton, 0.4);
+  is(k.attention_cudnn8, 0.4);
+  is(k.attention_half_sequence, 250);
+  is(k.attention_backward, 0.85);
+  is(k.grouped_gemm, 0.9);
+  is(k.cast_traffic, 1.24);
+  is(k.permute_traffic, 2.1);
+  is(k.exchange_efficiency, 0.74);
+  is(k.overlap_slowdown, 0.18);
+  is(k.burst_clock, 1);
+  is(k.burst_length.value, 300e-6);
+  is(k.power_factor, 1);
+  const auto fabric_of = [](const char* text) {
+    Document fabric = Document::parse(text, "f.yaml");
+    return read_fabric(fabric.root());
+  };
+  const FabricSpec clos = fabric_of("{kind: clos, power_per_port: 25 W, tiers: [{name: leaf}]}");
+  is(clos.routing_efficiency, 0.76);
+  is(clos.tiers.front().latency.value, 1e-6);
+  is(clos.tiers.front().oversubscription, 1);
+  const FabricSpec torus =
+      fabric_of("{kind: torus, power_per_port: 25 W, sides: [4, 4], link_bandwidth: 50 GB/s}");
+  is(torus.routers.latency.value, 0.3e-6);
+}
+
+TEST_CASE("fractions of the peak and ratios of rates end at 1.5, clocks at 2") {
+  CHECK(
+      gpu_complaint("    bf16: 0.", "    bf16: 1.6").find("is a fraction of the dense peak: from 0 to 1.5") !=
+      std::string::npos);
+  CHECK(gpu_complaint("attention_backward: 0.", "attention_backward: 1.6").find("is a ratio of rates") !=
+        std::string::npos);
+}
+
 TEST_CASE("a misspelt key of the hardware is told with the right one") {
   CHECK(gpu_complaint("tdp: 700 W", "tdp: 700 W\nidle_powr: 3 W") ==
         "x.yaml:16:1: unknown key 'idle_powr', did you mean 'idle_power'?");
@@ -149,6 +196,9 @@ TEST_CASE("a node whose domain its GPUs cannot fill is refused") {
   CHECK(node_complaint("  kind: nvswitch", "  kind: nvswitch\n  domain: 12") ==
         "x.yaml:8:11: 'domain' of 12 GPUs is neither a multiple nor a divisor of the 8 GPUs of a node");
   CHECK(node_complaint("kind: nvswitch", "kind: nvswich").find("x.yaml:7:9: ") == 0);
+  CHECK(node_complaint("  count: 8", "  count: 1025") ==
+        "x.yaml:16:10: 'count' is of one node: at most 1024");
+  CHECK(node_complaint("  count: 8", "  count: 1024").empty());
   CHECK(node_complaint("  count: 8", "  count: 0") == "x.yaml:16:10: 'count' must be a count of at least 1");
 }
 
