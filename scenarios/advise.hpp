@@ -1,13 +1,18 @@
 // What would make a scenario cheaper: every lever of a visible table (advise_levers) tried on it by simulating the whole
 // run again, and those that help together simulated as one. Nothing is looked up: a row's figures are those of `run`
 // with the row's `set`.
-//   rows      the best proposal of each lever; a lever that helps only after others has theirs in its `set` too
+//   rows      the best proposal of each lever; of one that helps only on top of others (`stands_on`), what it saves beyond
+//             them, with theirs in its `set` too
+//   second    the best of another kind that the same lever has, where that is worth telling
+//   tried     every proposal of the lever, with its figures and why it is not the row; `trials` is what they were taken
+//             from. Of levers that change the step alone all are timed and the two fastest run; of recomputation also what
+//             a layer keeps
 //   severity  by the share of dollars (GPU-hours without a price, CO2e where dollars stay) that it saves:
 //             critical: what does not fit, or never ends, does then; high 20 %, medium 5 %, low 0.5 %
-//   tried     every proposal of a lever that was timed, with its step and memory; of recomputation also what a layer keeps
-//   worth     of each lever of the combination: what the combination would lose without it
 //   combined  levers that neither change the training's recipe nor need another machine or contract, in the order of
-//             what they save alone, each kept when the run is cheaper with it; savings do not add
+//             what they save alone, each kept when the run is cheaper with it; it fits when anything tried on the way
+//             fits. Savings do not add. `combined_all` goes on from there with all levers
+//   worth     of each lever of a combination: what the combination would lose without it
 #pragma once
 
 #include <array>
@@ -24,9 +29,6 @@ namespace runcast {
 // How the layout lever looks for layouts: neighbours of today's alone, or a search (advise_search.hpp).
 enum class AdviceSearch { none, quick, full };
 inline constexpr std::array<std::string_view, 3> kAdviceSearches{"none", "quick", "full"};
-
-nlohmann::ordered_json advise_document(const ScenarioSource&, const Library&, const ExperimentOptions&,
-                                       AdviceSearch = AdviceSearch::quick);
 
 inline constexpr std::array<std::string_view, 4> kSeverities{"low", "medium", "high", "critical"};
 
@@ -48,5 +50,8 @@ struct Lever {
   std::vector<Proposal> (*propose)(const Scenario&, const Library&);
 };
 std::vector<Lever> levers();
+
+nlohmann::ordered_json advise_document(const ScenarioSource&, const Library&, const ExperimentOptions&,
+                                       AdviceSearch = AdviceSearch::quick, std::vector<Lever> = levers());
 
 }  // namespace runcast

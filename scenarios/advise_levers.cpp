@@ -1,5 +1,5 @@
 // The levers of `advise`: what each finds in a scenario and which assignments try something else. To add one: a function
-// and its row.
+// and its row. Those of the step and of the training's recipe are here, the others in advise_run_levers.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -7,10 +7,9 @@
 #include <array>
 #include <cmath>
 
-#include "failures/availability.hpp"
 #include "parallelism/scaling_law.hpp"
 #include "scenarios/advise.hpp"
-#include "scenarios/library_entries.hpp"
+#include "scenarios/advise_run_levers.hpp"
 
 namespace runcast {
 
@@ -199,94 +198,40 @@ Proposals data_loading(const Scenario& s, const Library&) {
            fmt::format("{}", fmt::join(set, ", ")), set}};
 }
 
-Proposals checkpoint(const Scenario& s, const Library&) {
-  Proposals all;
-  const std::string today =
-      fmt::format("{}, {}", s.checkpoint.mode == SaveMode::sync ? "sync" : "async",
-                  s.checkpoint.rule == IntervalRule::fixed
-                      ? fmt::format("every {:.4g} min", s.checkpoint.interval.value / kMinute)
-                      : std::string("interval by rule"));
-  const char* finding = "saves stop the training, and what was not saved is lost";
-  if (s.checkpoint.rule != IntervalRule::optimal)
-    all.push_back({finding, today, "interval at its simulated optimum", {"checkpoint.interval=optimal"}});
-  if (s.checkpoint.mode == SaveMode::sync)
-    all.push_back({finding,
-                   today,
-                   "async, interval at its optimum",
-                   {"checkpoint.mode=async", "checkpoint.block=auto", "checkpoint.persist=auto",
-                    "checkpoint.interval=optimal"}});
-  if (s.checkpoint.block && s.checkpoint.block->value > 2)
-    all.push_back({finding,
-                   today,
-                   "2 s blocking",
-                   {"checkpoint.mode=async", "checkpoint.block=2 s", "checkpoint.interval=optimal"}});
-  return all;
-}
-
-Proposals recovery(const Scenario& s, const Library&) {
-  Proposals all;
-  for (const RecoveryPolicy& policy : recovery_policies()) {
-    const bool real = policy.name != "restart" && policy.name != "wait" && policy.name != "replicated";
-    if (!real || policy.name == s.recovery.policy) continue;
-    if (policy.survivors == Survivors::go_on_slower && s.layout.data < 2) continue;
-    std::vector<std::string> set{fmt::format("recovery.policy={}", policy.name)};
-    all.push_back(
-        {"another answer to the same failures", s.recovery.policy, std::string(policy.name), std::move(set)});
-  }
-  return all;
-}
-
-Proposals spares(const Scenario& s, const Library&) {
-  const RecoveryPolicy* policy = find_recovery_policy(s.recovery.policy);
-  if (policy == nullptr || policy->supply != Supply::spares || !s.recovery.spares) return {};
-  Proposals all;
-  const std::int64_t enough = recommended_spares(s.failures, s.job_scale());
-  for (const std::int64_t n : {enough / 2, enough, enough * 2})
-    if (n != *s.recovery.spares)
-      all.push_back({fmt::format("P99 of the nodes in repair is {}", enough),
-                     fmt::format("{} spares", *s.recovery.spares),
-                     fmt::format("{} spares", n),
-                     {fmt::format("recovery.spares={}", n)}});
-  return all;
-}
-
-Proposals capacity(const Scenario& s, const Library&) {
-  Proposals all;
-  const auto today = std::string(kCapacityNames[static_cast<std::size_t>(s.economics.capacity)]);
-  if (s.economics.capacity == Capacity::on_demand) {
-    all.push_back({fmt::format("a term's discount of {:.0f} % is in the scenario's prices",
-                               100 * s.economics.reserved_discount),
-                   today,
-                   "reserved",
-                   {"economics.capacity=reserved"}});
-    for (const char* policy : {"elastic", "hot_spare"})
-      for (const char* fallback : {"true", "false"})
-        all.push_back({fmt::format("spot nodes cost {:.0f} % less and are taken back at {:.3g} an hour each",
-                                   100 * s.economics.spot.discount, s.economics.spot.rate.rate.value * kHour),
-                       today,
-                       fmt::format("spot, {}{}", policy, fallback[0] == 't' ? ", on demand meanwhile" : ""),
-                       {"economics.capacity=spot", fmt::format("economics.spot.fallback={}", fallback),
-                        fmt::format("recovery.policy={}", policy)}});
-  }
-  return all;
-}
-
+// Half of the tokens at short sequences; a long context as an extension at the end, of 5 % of the tokens [LLaMA-3,
+// arXiv 2407.21783, 3.4.2: 8 k -> 128 k in the last 0.8T of 15.6T], where it is sharded over GPUs also without that.
 Proposals curriculum(const Scenario& s, const Library&) {
   const TrainingSpec& t = s.training;
   if (!s.phases.empty() || t.sequence_length < 4096) return {};
-  const std::int64_t shorter = t.sequence_length / 4;
   const double share = 1 - training_flops_per_token(s.model, 1, FlopConvention::exact) /
                                training_flops_per_token(s.model, static_cast<double>(t.sequence_length),
                                                         FlopConvention::exact);
-  // Half of each, or a long context as an extension at the end.
-  const double part = t.sequence_length < 32'768 ? 0.5 : 0.95;
-  return {{fmt::format("attention takes {:.1f} % of the FLOPs at {} tokens; short sequences first cost less",
-                       100 * share, t.sequence_length),
-           fmt::format("{} tokens all along", t.sequence_length),
-           fmt::format("{:.0f} % of the tokens at {}", 100 * part, shorter),
-           {fmt::format(
-               "training.phases=[{{tokens: {:.0f}, sequence_length: {}, global_batch: {}, micro_batch: {}}}]",
-               t.tokens * part, shorter, t.global_batch * 4, t.micro_batch * 4)}}};
+  const bool is_long = t.sequence_length >= 32'768;
+  Proposals all;
+  const auto add = [&](std::int64_t factor, const std::string& layout) {
+    const double part = is_long ? 0.95 : 0.5;
+    const std::int64_t shorter = t.sequence_length / factor;
+    all.push_back(
+        {fmt::format("attention takes {:.1f} % of the FLOPs at {} tokens; short sequences first cost less",
+                     100 * share, t.sequence_length),
+         fmt::format("{} tokens all along", t.sequence_length),
+         fmt::format("{:.0f} % of the tokens at {}{}{}", 100 * part, shorter,
+                     is_long ? ", long context last" : "", layout.empty() ? "" : ", unsharded before"),
+         {fmt::format("training.phases=[{{tokens: {:.0f}, sequence_length: {}, global_batch: {}, "
+                      "micro_batch: {}{}}}]",
+                      t.tokens * part, shorter, t.global_batch * factor,
+                      layout.empty() ? t.micro_batch * factor : t.micro_batch, layout)}});
+  };
+  for (const std::int64_t factor : {4, 16}) {
+    if (t.sequence_length / factor < 1024 || (factor == 16 && !is_long)) continue;
+    add(factor, "");
+    if (s.layout.context > 1 && is_long)
+      add(factor,
+          fmt::format(", layout: {{tensor: {}, pipeline: {}, context: 1, expert: {}, "
+                      "sequence_parallel: {}, data: auto}}",
+                      s.layout.tensor, s.layout.pipeline, s.layout.expert, s.layout.sequence_parallel));
+  }
+  return all;
 }
 
 // Early in training a large batch wastes samples: the first tenth at half the batch makes the same progress with fewer
@@ -330,52 +275,6 @@ Proposals early_stop(const Scenario& s, const Library&) {
   return all;
 }
 
-Proposals place(const Scenario& s, const Library&) {
-  const Economics& e = s.economics;
-  Proposals all;
-  if (!e.hourly.empty() || !e.windows.empty()) {
-    const double tokens = static_cast<double>(s.training.global_batch * s.training.sequence_length);
-    const Seconds least = to_seconds(step_of(s, 1, false).time) * (s.main_tokens() / tokens);
-    const Places best = best_places(e, least, s.run.deadline);
-    for (const Place* at : {&best.least_carbon, &best.least_price})
-      all.push_back({"other hours are cleaner or cheaper, by the hourly series and price windows",
-                     e.region,
-                     fmt::format("{}, starting in {:.0f} h", at->region, at->start_hour),
-                     {fmt::format("economics.region={}", at->region), "economics.carbon_intensity=",
-                      fmt::format("economics.start_hour={}", e.start_hour + at->start_hour)}});
-    return all;
-  }
-  for (const Region& region : regions())
-    if (region.kg_per_kwh < e.kg_per_kwh && region.name != "global")
-      all.push_back({fmt::format("{} emits {:.3g} kg a kWh, {} {:.3g}", e.region, e.kg_per_kwh, region.name,
-                                 region.kg_per_kwh),
-                     e.region,
-                     std::string(region.name),
-                     {fmt::format("economics.region={}", region.name), "economics.carbon_intensity="}});
-  return all;
-}
-
-// Nodes of the same shape, at their own list price.
-Proposals hardware(const Scenario& s, const Library& library) {
-  Proposals all;
-  for (const std::string& name : library.names("hardware/nodes")) {
-    const LibraryEntry* entry = library.find("hardware/nodes", name);
-    Document document = Document::parse(entry->text, entry->path);
-    Section root = document.root();
-    const GpuSpec gpu = gpu_named(root.text("gpu"), library, name);
-    const std::int64_t in_node = root.count("gpus", 0);
-    if (in_node < 1 || s.gpus() % in_node != 0 || gpu.name == s.node.gpu.name || list_price(gpu).value <= 0)
-      continue;
-    if (peak_rate(gpu, *s.training.precision).value <= 0) continue;
-    all.push_back({fmt::format("as many {} at {:.2f} USD a GPU-hour", gpu.name, list_price(gpu).value),
-                   s.node.gpu.name,
-                   gpu.name,
-                   {fmt::format("cluster.node={}", name), "economics.gpu_hour="}});
-    if (in_node != s.node.gpus) all.back().set.push_back(fmt::format("cluster.nodes={}", s.gpus() / in_node));
-  }
-  return all;
-}
-
 }  // namespace
 
 std::vector<Lever> levers() {
@@ -389,19 +288,21 @@ std::vector<Lever> levers() {
       {"schedule", "schedule", "order of micro-batches, chunks a rank", Reach::same_run, true, schedule},
       {"overlap", "training.overlap", "communication behind compute", Reach::same_run, true, overlap},
       {"sharding", "training.sharding", "what the replicas share", Reach::same_run, true, sharding},
-      {"checkpoint", "checkpoint", "how often and how saves are made", Reach::same_run, false, checkpoint},
-      {"recovery", "recovery.policy", "what is done about failures", Reach::same_run, false, recovery},
-      {"spares", "recovery.spares", "nodes that stand by", Reach::same_run, false, spares},
+      {"checkpoint", "checkpoint", "how often and how saves are made", Reach::same_run, false,
+       checkpoint_lever},
+      {"recovery", "recovery.policy", "what is done about failures", Reach::same_run, false, recovery_lever},
+      {"spares", "recovery.spares", "nodes that stand by", Reach::same_run, false, spares_lever},
       {"place", "economics.region", "carbon intensity and price of region and hour", Reach::same_run, false,
-       place},
+       place_lever},
       {"precision", "training.precision", "number formats that the GPU has units for", Reach::recipe, true,
        precision},
       {"optimizer", "training.optimizer", "states of the optimizer", Reach::recipe, true, optimizer},
       {"curriculum", "training.sequence_length", "short sequences first", Reach::recipe, false, curriculum},
       {"batch_ramp", "training.global_batch", "small batches first", Reach::recipe, false, batch_ramp},
       {"early_stop", "training.tokens", "fewer tokens", Reach::recipe, false, early_stop},
-      {"capacity", "economics", "reserved or spot instead of on demand", Reach::contract, false, capacity},
-      {"hardware", "cluster.node", "other GPUs", Reach::machine, false, hardware},
+      {"capacity", "economics", "reserved or spot instead of on demand", Reach::contract, false,
+       capacity_lever},
+      {"hardware", "cluster.node", "other GPUs", Reach::machine, false, hardware_lever},
   };
 }
 

@@ -118,7 +118,7 @@ double cell_number(const CsvTable& table, const CsvRow& row, std::size_t column,
 }
 
 // Columns: kg_per_kwh, and where wanted region and price (a factor); one row an hour, in order.
-std::vector<HourlySeries> read_hourly(const std::string& path, const std::string& region) {
+std::vector<HourlySeries> read_hourly(const std::string& path) {
   const CsvTable table = parse_csv(read_text(path, "economics.hourly"), path);
   const auto carbon = table.column("kg_per_kwh"), place = table.column("region"),
              price = table.column("price");
@@ -129,7 +129,7 @@ std::vector<HourlySeries> read_hourly(const std::string& path, const std::string
                     path, table.header_line));
   std::vector<HourlySeries> all;
   for (const CsvRow& row : table.rows) {
-    const std::string& name = place ? row.cells[*place] : region;
+    const std::string name = place ? row.cells[*place] : std::string();
     auto found = std::ranges::find(all, name, &HourlySeries::region);
     if (found == all.end()) found = all.insert(all.end(), HourlySeries{name, {}, {}});
     found->kg_per_kwh.push_back(cell_number(table, row, *carbon, kDirtiestGrid));
@@ -209,6 +209,32 @@ StateShares hours_in_state(const RunUse& use, double all, double there) {
   return hours;
 }
 
+// The hourly file may have regions of its own: they are as good as the table's, and where it has none of the name that is
+// left out, its first is meant. A file without a column of regions is about the scenario's.
+void read_region(Section& s, Economics& e) {
+  if (const std::string path = s.text("hourly", ""); !path.empty()) {
+    try {
+      e.hourly = read_hourly(path);
+    } catch (const ConfigError& error) {
+      s.fail("hourly", error.what());
+    }
+  }
+  std::vector<std::string_view> names;
+  for (const Region& r : kRegions) names.push_back(r.name);
+  for (const HourlySeries& series : e.hourly)
+    if (!series.region.empty() && std::ranges::find(names, series.region) == names.end())
+      names.push_back(series.region);
+  const bool unnamed = e.hourly.empty() || e.hourly.front().region.empty();
+  if (!unnamed && series_of(e, e.region) == nullptr) e.region = e.hourly.front().region;
+  e.region = s.choice("region", names, e.region);
+  if (unnamed)
+    for (HourlySeries& series : e.hourly) series.region = e.region;
+  for (const Region& r : kRegions)
+    if (e.region == r.name) e.kg_per_kwh = r.kg_per_kwh;
+  e.kg_per_kwh = read_intensity(s, "carbon_intensity", e.kg_per_kwh);
+  if (s.has("market_intensity")) e.market_kg_per_kwh = read_intensity(s, "market_intensity", 0);
+}
+
 }  // namespace
 
 std::span<const Region> regions() { return kRegions; }
@@ -229,20 +255,7 @@ Economics read_economics(Section s, const GpuSpec& gpu) {
   read_spot(s.section_or_empty("spot"), e);
   read_windows(s, e);
   e.start_hour = share_of(s, "start_hour", e.start_hour, 1e6);
-  std::vector<std::string_view> names;
-  for (const Region& r : kRegions) names.push_back(r.name);
-  e.region = s.choice("region", names, e.region);
-  for (const Region& r : kRegions)
-    if (e.region == r.name) e.kg_per_kwh = r.kg_per_kwh;
-  e.kg_per_kwh = read_intensity(s, "carbon_intensity", e.kg_per_kwh);
-  if (s.has("market_intensity")) e.market_kg_per_kwh = read_intensity(s, "market_intensity", 0);
-  if (const std::string path = s.text("hourly", ""); !path.empty()) {
-    try {
-      e.hourly = read_hourly(path, e.region);
-    } catch (const ConfigError& error) {
-      s.fail("hourly", error.what());
-    }
-  }
+  read_region(s, e);
   e.pue = s.number("pue", e.pue);
   if (s.ok() && (e.pue < 1 || e.pue > 10)) s.fail("pue", "pue must lie between 1 and 10");
   read_power(s, e);

@@ -136,7 +136,6 @@ void read_cluster(Section s, const Library& library, Scenario& out) {
 void read_phase_layout(Section phase, const Scenario& s, PhaseSpec& p) {
   if (phase.has("layout"))
     p.layout = read_layout(phase.section("layout"), s.model, s.gpus(), p.sequence_length);
-  p.gpu_share = phase.number("gpu_share", 1);
   if (phase.ok() && !(p.gpu_share > 0 && p.gpu_share <= 1))
     phase.fail("gpu_share", "the share of the replicas that a phase has is more than 0 and at most 1");
   if (phase.ok() && p.gpu_share < 1) {
@@ -179,6 +178,7 @@ std::vector<PhaseSpec> read_phases(Section training, const Scenario& s) {
     p.sequence_length = phase.count("sequence_length", main.sequence_length);
     p.micro_batch = phase.count("micro_batch", main.micro_batch);
     p.last = phase.choice("when", kPlaces, "first") == "last";
+    p.gpu_share = phase.number("gpu_share", 1);
     if (p.name.empty()) p.name = fmt::format("{} x {}", p.global_batch, p.sequence_length);
     if (phase.ok() && p.tokens <= 0)
       phase.fail("tokens", "a phase takes at least 1 token; leave it out or write tokens: 252M");

@@ -227,6 +227,7 @@ Json schema_of(const KeyNode& node, const Library& library) {
     } else if (Json scalar = scalar_schema(row); !scalar.is_null()) {
       if (row.form != KeyForm::choice && !row.words.empty()) any.push_back({{"enum", legal_words(row)}});
       any.push_back(std::move(scalar));
+      if (row.path == "economics.region") any.push_back({{"type", "string"}});  // of the hourly file
     }
   }
   if (!node.keys.empty()) any.push_back(object_schema(node, library));

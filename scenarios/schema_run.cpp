@@ -174,7 +174,7 @@ constexpr auto kRun = std::to_array<SchemaRow>({
     {"economics.windows[].price", number, "1.0", "", "Factor of the price."},
     {"economics.start_hour", number, "0.0", "", "Of the day or the series, when the run begins."},
     {"economics.region", choice, "us-east", "us-east us-west europe asia-pacific global",
-     "Whose grid's average carbon intensity."},
+     "Whose grid's average carbon intensity; or a region of the hourly file, by default its first."},
     {"economics.carbon_intensity", carbon, "(the region's)", "", "Of the grid, at most 3 kg/kWh."},
     {"economics.market_intensity", carbon, "", "", "Of the power that is contracted."},
     {"economics.hourly", text, "", "", "A CSV of carbon intensity and price, one row an hour."},

@@ -64,6 +64,19 @@ TEST_CASE("compare ends with 0 when nothing differs and with 1 when something do
   CHECK(here.shell("$R compare one-node") == 2);
 }
 
+TEST_CASE("advise --fail-on ends with 1 where a row is as severe as that, and with 0 where none is") {
+  const Folder here;
+  const std::string advise = "$R advise one-node --search none --quiet";
+  const Json json =
+      here.answer(advise + " --fail-on high", 1);  // on one node idle spares, or fp8, are a fifth
+  bool high = false;
+  for (const Json& row : json["rows"]) high = high || row["severity"] == "high";
+  CHECK(high);
+  CHECK(here.shell(advise + " --fail-on critical") == 0);
+  CHECK(here.shell(advise + " --fail-on grave") == 2);
+  CHECK(contents(here / "err").find("legal: low medium high critical") != std::string::npos);
+}
+
 TEST_CASE("layouts that fit but break a claim of --where are not said to be too large") {
   const Folder here;
   CHECK(here.shell(

@@ -248,7 +248,10 @@ const std::array kCommands = {
             "capacity,\n"
             "curriculum, early stop, place and hardware. Each row has its place in the file, its savings and "
             "the --set\n"
-            "that applies it; those that help the same run together are simulated as one.\n\n"
+            "that applies it; those that help the same run together are simulated as one, and then all "
+            "levers\n"
+            "whatever they ask for. In JSON each row tells all that its lever tried, and why it was not "
+            "taken.\n\n"
             "  runcast advise my.yaml\n"
             "  runcast advise my.yaml --fail-on high\n"
             "  runcast advise my.yaml --search full\n",

@@ -55,11 +55,29 @@ std::string table_part(const Json& rows) {
   for (const char* name : {"days saved", "USD saved", "t CO2e saved", "step", "needs"})
     table.column(name, Align::right);
   for (const Json& row : rows)
-    table.row({text_of(row, "severity"), text_of(row, "lever") + (row.contains("beyond_others") ? " *" : ""),
+    table.row({text_of(row, "severity"), text_of(row, "lever") + (row.contains("stands_on") ? " *" : ""),
                text_of(row, "today"), text_of(row, "proposed"), number(number_of(row, "days_saved")),
                number(number_of(row, "usd_saved")), number(number_of(row, "co2e_t_saved")),
                before_after(row, "step_s", time_text), needs(text_of(row, "asks_for"))});
   return table.text(2);
+}
+
+std::string words(const Json& names) {
+  std::string out;
+  for (const Json& name : names) out += (out.empty() ? "" : ", ") + name.get<std::string>();
+  return out;
+}
+
+// The best of another kind, that the row hides.
+std::string second_lines(const Json& row) {
+  const Json& second = part_of(row, "second");
+  if (!second.is_object()) return {};
+  const bool fewer = part_of(second, "trials") != part_of(row, "trials");
+  return fmt::format("     next best: {}: {} days, {} USD and {} t CO2e saved{}\n      {}\n",
+                     text_of(second, "proposed"), number(number_of(second, "days_saved")),
+                     number(number_of(second, "usd_saved")), number(number_of(second, "co2e_t_saved")),
+                     fewer ? fmt::format(" (in {} trials)", part_of(second, "trials").dump()) : "",
+                     applied(part_of(second, "set")));
 }
 
 // Of recomputation: what each granularity takes and keeps.
@@ -82,11 +100,15 @@ std::string details(const Json& rows) {
   for (const Json& row : rows) {
     out += fmt::format("  {}: {}: {}\n", text_of(row, "where"), text_of(row, "lever"),
                        wrapped(text_of(row, "finding"), 5));
-    if (row.contains("beyond_others"))
-      out += fmt::format("     * helps only with the others of its --set; beyond them {} USD and {} days\n",
-                         number(number_of(row, "beyond_others.usd_saved")),
-                         number(number_of(row, "beyond_others.days_saved")));
+    if (row.contains("stands_on"))
+      out += "     * helps only on top of " + words(part_of(row, "stands_on.levers")) +
+             ", which its --set has too; what is saved is beyond them\n";
+    if (part_of(row, "after.fits") == Json(false))
+      out += fmt::format("     still too much: {} GiB at the peak, {} before\n",
+                         fixed(number_of(row, "after.peak_gib"), 1),
+                         fixed(number_of(row, "before.peak_gib"), 1));
     out += "     " + applied(part_of(row, "set")) + "\n";
+    out += second_lines(row);
     if (const Json& tried = part_of(row, "tried"); tried.is_array() && tried.front().contains("layer_bytes"))
       out += tried_lines(tried);
     for (const Json& one : part_of(row, "set")) removes = removes || one.get<std::string>().ends_with("=");
@@ -108,6 +130,16 @@ std::string worth_part(const Json& all) {
   return table.text(2);
 }
 
+std::string together_part(const char* title, const Json& all, const Style& style) {
+  if (!all.is_object() || !part_of(all, "set").is_array() || part_of(all, "set").empty()) return {};
+  return fmt::format("{}   {} days   {} USD   {} t CO2e   MFU {}{}\n    {}\n", heading(title, style),
+                     before_after(all, "days", plain), before_after(all, "total_usd", plain),
+                     before_after(all, "co2e_t", plain), before_after(all, "mfu", percent),
+                     part_of(all, "after.fits") == Json(false) ? "   does not fit into memory" : "",
+                     applied(part_of(all, "set"))) +
+         worth_part(all);
+}
+
 }  // namespace
 
 std::string advice_screen(const Json& document, const Style& style) {
@@ -118,13 +150,8 @@ std::string advice_screen(const Json& document, const Style& style) {
            provenance_part(document, style);
   out +=
       heading("ADVICE", style) + "   each simulated; savings do not add\n" + table_part(rows) + details(rows);
-  const Json& all = part_of(document, "combined");
-  if (part_of(all, "set").is_array() && !part_of(all, "set").empty())
-    out += fmt::format("{}   {} days   {} USD   {} t CO2e   MFU {}\n    {}\n", heading("TOGETHER", style),
-                       before_after(all, "days", plain), before_after(all, "total_usd", plain),
-                       before_after(all, "co2e_t", plain), before_after(all, "mfu", percent),
-                       applied(part_of(all, "set"))) +
-           worth_part(all);
+  out += together_part("TOGETHER, asking for nothing", part_of(document, "combined"), style) +
+         together_part("TOGETHER, whatever it asks for", part_of(document, "combined_all"), style);
   return out + provenance_part(document, style);
 }
 
