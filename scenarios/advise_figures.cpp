@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/advise.hpp"
+#include "scenarios/figure_json.hpp"
 
 namespace runcast {
 
@@ -23,8 +24,6 @@ double number_at(const Json& document, const char* pointer) {
   if (!document.contains(at) || !document.at(at).is_number()) return Figures::kUnknown;
   return document.at(at).get<double>();
 }
-
-Json known(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 double saved_share(double before, double after) {
   if (!std::isfinite(before) || before <= 0) return 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "scenarios/figure_json.hpp"
 #include "scenarios/gpu_activity.hpp"
 
 namespace runcast {
@@ -16,10 +17,7 @@ using Json = nlohmann::ordered_json;
 constexpr double kJoulesPerMwh = 3.6e9;
 
 double mwh(Joules energy) { return energy.value / kJoulesPerMwh; }
-Json priced(Dollars dollars, bool known) {
-  return known && std::isfinite(dollars.value) ? Json(dollars.value) : Json(nullptr);
-}
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json priced(Dollars dollars, bool has_price) { return has_price ? known(dollars.value) : Json(nullptr); }
 
 // A NIC port is one of a leaf; each tier above it has a port down and one up for each, less what it is oversubscribed.
 Watts network_power(const Scenario& s) {
@@ -141,12 +139,12 @@ Json places_json(const Scenario& s, const RunCost& cost, Seconds wall) {
 // Dollars are linear in the discount: T(d) = T(0) - d (T(0) - T(1)), where T(1) is what is paid on demand, storage and
 // egress. None: no discount makes it pay. Without a price, hours are compared.
 std::optional<double> break_even_discount(const Scenario& s, const RunUse& use, const RunUse& on_demand) {
-  const bool known = s.economics.gpu_hour.value > 0;
+  const bool has_price = s.economics.gpu_hour.value > 0;
   Economics e = s.economics;
-  if (!known) e.gpu_hour = Dollars(1);
+  if (!has_price) e.gpu_hour = Dollars(1);
   const auto total = [&](const RunUse& of) {
     const RunCost cost = cost_of(e, s.node, of, s.storage.gb_month, s.storage.gb_egress);
-    return known ? cost.total() : cost.dollars + cost.spare_dollars;
+    return has_price ? cost.total() : cost.dollars + cost.spare_dollars;
   };
   e.spot.discount = 0;
   const Dollars full = total(use);
@@ -168,15 +166,15 @@ Json spot_json(const Scenario& s, const RunUse& use, const std::vector<RunPhase>
   for (std::size_t i = 0; i < s.failures.classes.size(); ++i)
     if (s.failures.classes[i].action == Action::preempt) preemptions += result.events[i].interruptions;
   const std::optional<double> even = break_even_discount(s, use, calm);
-  const bool known = s.economics.gpu_hour.value > 0;
+  const bool has_price = s.economics.gpu_hour.value > 0;
   return {{"preemptions", preemptions},
           {"days", result.days.mean},
-          {"on_demand_days", finite(other.result.days.mean)},
+          {"on_demand_days", known(other.result.days.mean)},
           {"on_demand_spares", other.input.recovery.spares},
           {"away_gpu_hours", use.absent_gpu_hours + use.spares_absent_gpu_hours},
           {"on_demand_gpu_hours", use.on_demand_gpu_hours},
-          {"usd", priced(spot.total(), known)},
-          {"on_demand_usd", priced(cost.total(), known)},
+          {"usd", priced(spot.total(), has_price)},
+          {"on_demand_usd", priced(cost.total(), has_price)},
           {"discount", s.economics.spot.discount},
           {"break_even_discount", even ? Json(*even) : Json(nullptr)},
           {"pays", even && s.economics.spot.discount > *even}};
@@ -221,16 +219,16 @@ nlohmann::ordered_json cost_json(const Scenario& s, const RunInput& in, const st
   const Economics& e = s.economics;
   const RunUse use = use_of(s, in, phases, result);
   const RunCost cost = cost_of(e, s.node, use, s.storage.gb_month, s.storage.gb_egress);
-  const bool known = e.gpu_hour.value > 0;
-  Json json = {{"usd", priced(cost.dollars, known)},
+  const bool has_price = e.gpu_hour.value > 0;
+  Json json = {{"usd", priced(cost.dollars, has_price)},
                {"gpu_hours", cost.gpu_hours},
                {"energy_mwh", mwh(cost.energy)},
                {"co2e_t", cost.co2e_kg / 1000},
                {"spare_gpu_hours", cost.spare_gpu_hours},
-               {"spare_usd", priced(cost.spare_dollars, known)},
+               {"spare_usd", priced(cost.spare_dollars, has_price)},
                {"storage_usd", cost.storage_dollars.value},
                {"egress_usd", cost.egress_dollars.value},
-               {"total_usd", priced(cost.total(), known)},
+               {"total_usd", priced(cost.total(), has_price)},
                {"usd_per_gpu_hour", e.price().value},
                {"hours", hours_json(phases, result, cost.gpu_hours)},
                {"capacity", kCapacityNames[static_cast<std::size_t>(e.capacity)]},

@@ -11,6 +11,7 @@
 
 #include "failures/availability.hpp"
 #include "failures/limits.hpp"
+#include "scenarios/figure_json.hpp"
 #include "scenarios/gpu_activity.hpp"
 #include "scenarios/run_cost.hpp"
 #include "scenarios/slow_response.hpp"
@@ -27,8 +28,6 @@ constexpr std::int64_t kMostAutoTrials = 10'000;
 constexpr double kAutoHalfWidth = 0.001;     // --trials auto: 95 % half-width over the mean
 constexpr std::int64_t kBandTrials = 1'000;  // quantiles of 5 and 95 % to some hundredths of the spread
 constexpr std::size_t kTimePoints = 24;
-
-Json known(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 // Null where a figure is not known: of no trial, or the interval of a single one.
 Json known_summary_json(const Summary& s) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "parallelism/precision.hpp"
 #include "scenarios/advise.hpp"
 #include "scenarios/schema.hpp"
 #include "scenarios/search.hpp"
@@ -15,6 +16,7 @@
 #include "sim/error.hpp"
 #include "tools/commands/command.hpp"
 #include "tools/commands/kinds.hpp"
+#include "tools/commands/parse.hpp"
 #include "tools/explanations.hpp"
 
 namespace runcast {
@@ -30,12 +32,7 @@ Words command_words() {
 
 Words option_words(const Command& command) {
   Words words;
-  const auto add = [&](std::span<const Option> options) {
-    for (const Option& option : options) words.push_back(fmt::format("--{}", option.name));
-  };
-  add(command.options);
-  if (command.simulates) add(simulation_options());
-  add(common_options());
+  for (const Option& option : options_of(command)) words.push_back(fmt::format("--{}", option.name));
   return words;
 }
 
@@ -63,6 +60,12 @@ Words terms() {
 Words schema_words() {
   Words words;
   for (const SchemaKind& kind : schema_kinds()) words.emplace_back(kind.name);
+  return words;
+}
+
+Words precision_words() {
+  Words words;
+  for (const Precision& precision : precisions()) words.emplace_back(precision.name);
   return words;
 }
 
@@ -106,7 +109,7 @@ const std::vector<ValueRow>& value_rows() {
       {"only", fixed({"dense", "moe", "all"})},
       {"law", fixed({"chinchilla", "besiroglu", "kaplan", "kaplan-paper"})},
       {"convention", fixed({"exact", "exact_full", "6n", "palm", "megatron_2021"})},
-      {"precision", fixed({"fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"})},
+      {"precision", fixed(precision_words())},
       {"shard", fixed({"auto"})},
       {"gpu", of("hardware/gpus")},
       {"node", of("hardware/nodes")},
@@ -148,16 +151,12 @@ Takes takes(const Option& option) {
 // "--library|--overlay" of all options that take this.
 std::string options_that_take(Takes what) {
   Words words;
-  const auto add = [&](std::span<const Option> options) {
-    for (const Option& option : options)
+  for (const Command& command : command_table())
+    for (const Option& option : options_of(command))
       if (!option.parameter.empty() && takes(option) == what) {
         words.push_back(fmt::format("--{}", option.name));
         if (option.letter != 0) words.push_back(fmt::format("-{}", option.letter));
       }
-  };
-  for (const Command& command : command_table()) add(command.options);
-  add(simulation_options());
-  add(common_options());
   std::ranges::sort(words);
   words.erase(std::unique(words.begin(), words.end()), words.end());
   return fmt::format("{}", fmt::join(words, "|"));
@@ -246,10 +245,7 @@ std::string fish_script() {
   for (const Command& command : command_table()) {
     out += fmt::format("complete -c runcast -n __fish_use_subcommand -a {} -d {}\n", command.name,
                        fish_quoted(command.summary));
-    for (const Option& option : command.options) out += fish_option(command, option);
-    if (command.simulates)
-      for (const Option& option : simulation_options()) out += fish_option(command, option);
-    for (const Option& option : common_options()) out += fish_option(command, option);
+    for (const Option& option : options_of(command)) out += fish_option(command, option);
     if (!command.positionals.empty())
       out += fmt::format(
           "complete -c runcast -n '__fish_seen_subcommand_from {0}' -F -a '(runcast completion words {0} "

@@ -14,14 +14,6 @@ namespace {
 
 namespace po = boost::program_options;
 
-std::vector<Option> options_of(const Command& command) {
-  std::vector<Option> options(command.options.begin(), command.options.end());
-  if (command.simulates)
-    options.insert(options.end(), simulation_options().begin(), simulation_options().end());
-  options.insert(options.end(), common_options().begin(), common_options().end());
-  return options;
-}
-
 po::options_description described(const std::vector<Option>& options) {
   po::options_description description;
   for (const Option& option : options) {
@@ -68,6 +60,14 @@ void check_positionals(const Command& command, const std::vector<std::string>& p
 }
 
 }  // namespace
+
+std::vector<Option> options_of(const Command& command) {
+  std::vector<Option> options(command.options.begin(), command.options.end());
+  if (command.simulates)
+    options.insert(options.end(), simulation_options().begin(), simulation_options().end());
+  options.insert(options.end(), common_options().begin(), common_options().end());
+  return options;
+}
 
 CommandLine find_command(const std::vector<std::string>& words) {
   CommandLine line;

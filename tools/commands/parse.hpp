@@ -14,6 +14,7 @@ struct CommandLine {
   std::vector<std::string> words;  // all the others, in order
 };
 
+std::vector<Option> options_of(const Command&);  // its own, those of what simulates, and every command's
 CommandLine find_command(const std::vector<std::string>& words);
 // Throws ConfigError: "runcast step: unknown option '--formt', did you mean '--format'?"
 Arguments parse_arguments(const Command& command, const std::vector<std::string>& words);
