@@ -96,7 +96,7 @@ void build_torus(Graph& graph) {
 // shares where it has fewer.
 void build_nics(Graph& graph) {
   const int gpus = graph.node.gpus, nics = graph.node.nics;
-  const LinkSpec pcie{"PCIe", std::max(graph.node.host_link, graph.node.nic.bandwidth), Seconds(0), 1.0};
+  const LinkSpec pcie{"PCIe", std::max(graph.node.host_link, graph.node.nic.bandwidth), Seconds(0)};
   graph.clos.gpu_to_nic.assign(static_cast<std::size_t>(graph.gpus()), -1);
   for (int node = 0; node < graph.nodes; ++node)
     for (int nic = 0; nic < nics; ++nic) {

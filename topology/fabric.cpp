@@ -54,9 +54,16 @@ VertexId Fabric::Graph::add_vertex(VertexKind kind, std::string name) {
 }
 
 void Fabric::Graph::connect(VertexId a, VertexId b, const LinkSpec& link) {
-  const std::string &from = names[index(a.value)], &to = names[index(b.value)];
-  links.push_back({a, b, link.bandwidth, link.latency, link.efficiency, 1.0, from + "-" + to});
-  links.push_back({b, a, link.bandwidth, link.latency, link.efficiency, 1.0, to + "-" + from});
+  const auto draw = [&](VertexId from, VertexId to) {
+    links.push_back({.from = from,
+                     .to = to,
+                     .bandwidth = link.bandwidth,
+                     .latency = link.latency,
+                     .efficiency = link.efficiency,
+                     .name = names[index(from.value)] + "-" + names[index(to.value)]});
+  };
+  draw(a, b);
+  draw(b, a);
 }
 
 Fabric::Fabric(NodeSpec node, int nodes, FabricSpec spec)

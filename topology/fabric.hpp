@@ -23,7 +23,7 @@ struct Link {  // one direction of a cable or of a bundle of equal cables
   VertexId from, to;
   Bandwidth bandwidth;  // nominal, of the whole bundle
   Seconds latency;
-  double efficiency = 1.0;
+  double efficiency{};      // of the bandwidth: what large collectives reach
   double health = 1.0;      // 1 = whole, 0 = failed
   std::string name;         // "node3.gpu1-nvswitch", "leaf7-spine"
   Seconds extra_latency{};  // of hot switches at its ends; part of `latency`

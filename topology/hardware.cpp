@@ -137,12 +137,13 @@ KernelConstants read_kernels(Section section) {
   constants.overlap_slowdown = section.number("overlap_slowdown", constants.overlap_slowdown);
   require(section, "overlap_slowdown", constants.overlap_slowdown >= 0 && constants.overlap_slowdown <= 1,
           "is a share of compute: at least 0, at most 1");
-  constants.burst_clock = section.number("burst_clock", 1.0);
+  constants.burst_clock = section.number("burst_clock", constants.burst_clock);
   require(section, "burst_clock", constants.burst_clock >= 1 && constants.burst_clock <= 2,
           "is a ratio of clocks: at least 1, at most 2");
   constants.burst_length = section.seconds("burst_length", constants.burst_length);
-  constants.power_factor = in_range(section, "power_factor", section.number("power_factor", 1.0), 0, 2,
-                                    "is a ratio of clocks: more than 0, at most 2");
+  constants.power_factor =
+      in_range(section, "power_factor", section.number("power_factor", constants.power_factor), 0, 2,
+               "is a ratio of clocks: more than 0, at most 2");
   return constants;
 }
 

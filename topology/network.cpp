@@ -245,7 +245,7 @@ void follow(const Fabric& fabric, const Route& route, double load, Slowest& slow
       continue;
     }
     const double left = std::min(link.health, uplink_health(fabric, std::min(link.from, link.to)));
-    slowest.meet(left / std::clamp(load, 1e-9, 1.0), link.name);
+    if (load > 0) slowest.meet(left / std::min(load, 1.0), link.name);
   }
 }
 
@@ -279,7 +279,8 @@ FabricSpec quiet_fabric() {
   FabricSpec spec;
   spec.name = "quiet";
   spec.rails = true;
-  spec.tiers = {{"leaf", 0, 1.0, Seconds(0.3e-6), 1}};  // assumption: InfiniBand switch and cable
+  // assumption: InfiniBand switch and cable
+  spec.tiers = {{.name = "leaf", .latency = Seconds(0.3e-6), .switches = 1}};
   spec.routing_efficiency = 1;
   return spec;
 }

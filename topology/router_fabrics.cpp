@@ -59,7 +59,8 @@ std::int32_t join(Graph& graph, int a, int b, Seconds latency) {
 std::vector<int> torus_sides(int chips, int axes) {
   std::vector<int> sides;
   for (; axes > 1; --axes) {
-    int side = static_cast<int>(std::floor(std::pow(chips, 1.0 / axes) + 1e-9));
+    const double edge = std::pow(chips, 1.0 / axes);
+    int side = static_cast<int>(std::floor(edge + 1e-9));  // the root of 64 comes out just under 4
     while (chips % side != 0) --side;
     sides.push_back(side);
     chips /= side;

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -119,6 +120,27 @@ TEST_CASE("two MI300X have one xGMI link, eight have seven") {
   };
   CHECK(bus(8) == doctest::Approx(312.9).epsilon(0.05));
   CHECK(bus(2) == doctest::Approx(47.7).epsilon(0.10));
+}
+
+// 64 GB/s to each of 7 peers: a ring over n GPUs goes over the links to the n - 1 others.
+TEST_CASE("a ring over n GPUs of a full mesh has the links to n - 1 peers") {
+  const Fabric fabric = library_fabric("mi300x-8", 1, "none");
+  const Network network(fabric, packed_placement(8));
+  for (const int n : {2, 5, 8})
+    CHECK(gigabytes(network.group(ranks(n), 1).intra_nominal) ==
+          doctest::Approx(64.0 * (n - 1)).epsilon(1e-12));
+  NodeSpec two = load_node("mi300x-8");
+  two.gpus = two.scale_up_domain = two.nics = 2;
+  const Fabric pair(two, 1, load_fabric("none"));
+  CHECK(gigabytes(Network(pair, packed_placement(2)).group(ranks(2), 1).intra_nominal) ==
+        doctest::Approx(448).epsilon(1e-12));
+}
+
+// jax-ml/scaling-book, tpus.md: 6 links of 100 GB/s a chip, 90 of it usable; 90 MB in 1 ms, after 1 us for the hop.
+TEST_CASE("a message between neighbours of a TPU's torus has one of its six links") {
+  const Fabric fabric = library_fabric("tpu-v5p", 1, "none");
+  CHECK(Network(fabric, packed_placement(4)).point_to_point(RankId(0), RankId(1), Bytes(90e6)).value * 1e6 ==
+        doctest::Approx(1001).epsilon(1e-9));
 }
 
 // 2 us of start and 7 steps of 0.32 x 1.7 us in the Simple protocol = 5.8 us; with a launch of 10 us 15.8, where 8
@@ -286,6 +308,82 @@ TEST_CASE("a failed uplink is gone round at the rate of those that are left") {
   fabric.set_health(fabric.find_link("leaf0-spine0"), 0);
   CHECK(network.group(zigzag, 8).inter.value == doctest::Approx(0.75 * whole).epsilon(1e-9));
   CHECK(network.group(zigzag, 1).inter.value == doctest::Approx(whole).epsilon(1e-9));
+}
+
+// Leaves of 4 nodes, 2:1: all eight rings of the zigzag leave their leaf at every step, where there is half of what they
+// could send. With one of four uplinks gone three quarters of that half are left.
+TEST_CASE("rings that are short of uplinks already lose in proportion when one of them fails") {
+  FabricSpec spec = load_fabric("infiniband-ndr-rail");
+  spec.tiers = {{"leaf", 4, 2.0, Seconds(0), 1}, {"spine", 0, 1.0, Seconds(0), 4}};
+  Fabric fabric(load_node("hgx-h100"), 8, spec);
+  const Network network(fabric, packed_placement(64));
+  std::vector<RankId> zigzag;
+  for (int i = 0; i < 4; ++i) {
+    zigzag.emplace_back(i * 8);
+    zigzag.emplace_back((i + 4) * 8);
+  }
+  const double whole = gigabytes(network.group(zigzag, 8).inter_nominal),
+               reached = gigabytes(network.group(zigzag, 8).inter);
+  CHECK(whole == doctest::Approx(25).epsilon(1e-12));
+  fabric.set_health(fabric.find_link("leaf0-spine0"), 0);
+  CHECK(gigabytes(network.group(zigzag, 8).inter) == doctest::Approx(0.75 * reached).epsilon(1e-9));
+}
+
+// NIC 4.5 us; up through a leaf of 1 us, over a spine of 0.5 us, down through a leaf.
+TEST_CASE("a step between leaves crosses two leaves and one spine") {
+  FabricSpec spec = load_fabric("infiniband-ndr-rail");
+  spec.tiers = {{"leaf", 4, 1.0, Seconds(1e-6), 1}, {"spine", 0, 1.0, Seconds(0.5e-6), 4}};
+  const Fabric fabric(load_node("hgx-h100"), 8, spec);
+  const Network network(fabric, packed_placement(64));
+  CHECK(network.group(ranks(2, 8), 1).inter_latency.value * 1e6 == doctest::Approx(5.5).epsilon(1e-9));
+  CHECK(network.group(ranks(2, 32), 1).inter_latency.value * 1e6 == doctest::Approx(7).epsilon(1e-9));
+}
+
+// Four nodes of one GPU under a leaf. Rings over pairs of neighbours, and others that cross them: each NIC serves one of
+// each kind, half for each when both send. Beside one that sends half of the time three quarters are left; none sends
+// more than always.
+TEST_CASE(
+    "a kind of traffic that never pauses leaves half of a NIC, and cannot take more than all of the time") {
+  NodeSpec node = load_node("hgx-h100");
+  node.gpus = node.scale_up_domain = node.nics = 1;
+  const Fabric fabric(node, 4, load_fabric("infiniband-ndr-rail"));
+  const std::vector<std::vector<GpuId>> own{{GpuId(0), GpuId(1)}, {GpuId(2), GpuId(3)}},
+      other{{GpuId(0), GpuId(2)}, {GpuId(1), GpuId(3)}};
+  const auto left = [&](double busy) {
+    const Network network(fabric, packed_placement(4), Fidelity::flow,
+                          {{"other", Collective::all_gather, other, busy}});
+    return network.left_beside(Collective::all_gather, own);
+  };
+  CHECK(left(0.5) == doctest::Approx(0.75).epsilon(1e-9));
+  CHECK(left(1) == doctest::Approx(0.5).epsilon(1e-9));
+  CHECK(left(1.5) == doctest::Approx(0.5).epsilon(1e-9));
+}
+
+// Curves of round times. As nccl-tests do, the caller launches for 10 us; the two nodes were alone on InfiniBand, a switch
+// and cable of 0.3 us away, and so are those that are priced.
+TEST_CASE("a collective over the links that were measured, launched as it was, takes the measured time") {
+  const auto entry = std::make_shared<const NodeSpec>(load_node("hgx-h100"));
+  NodeSpec node = *entry;
+  node.measured = {
+      {Collective::all_reduce, 8, 1, entry, {{Bytes(1e6), Seconds(30e-6)}, {Bytes(1e9), Seconds(4e-3)}}, "a"},
+      {Collective::all_reduce,
+       16,
+       2,
+       entry,
+       {{Bytes(1e6), Seconds(90e-6)}, {Bytes(1e9), Seconds(5e-3)}},
+       "b"}};
+  const Fabric fabric(node, 2, load_fabric("infiniband-quiet"));
+  const Network network(fabric, packed_placement(16));
+  const auto time = [&](int gpus, double size) {
+    return network
+               .collective(Collective::all_reduce, Bytes(size), network.group(ranks(gpus), 1), Seconds(10e-6))
+               .time.value *
+           1e6;
+  };
+  CHECK(time(8, 1e6) == doctest::Approx(30).epsilon(1e-9));
+  CHECK(time(8, 1e9) == doctest::Approx(4000).epsilon(1e-9));
+  CHECK(time(16, 1e6) == doctest::Approx(90).epsilon(1e-9));
+  CHECK(time(16, 1e9) == doctest::Approx(5000).epsilon(1e-9));
 }
 
 TEST_CASE("a group that failed links cut apart is the user's error") {

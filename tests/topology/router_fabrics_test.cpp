@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 
 #include "sim/config.hpp"
@@ -221,6 +222,38 @@ TEST_CASE("a shape that does not hold the nodes is refused with what it holds") 
         "routers, "
         "global links or nodes per router");
   CHECK(error_of(torus({}, 1e9), 24).empty());
+}
+
+// Twice the side on each of two axes is four times the room, and 64 places more for small clusters: 464 for 100 nodes.
+TEST_CASE("a torus may have four times the room that its nodes need, and 64 more") {
+  CHECK(error_of(torus({4, 116}, 1e9), 100).empty());
+  CHECK(
+      error_of(torus({5, 93}, 1e9), 100) ==
+      "fabric 'torus' has room for 465 nodes, but the cluster has 100; change its sides, or leave them out");
+}
+
+// Whole sides, from the shortest: 2 is the largest divisor of 24 up to its cube root of 2.9, 3 that of 12 up to 3.5. The
+// cube root of 64 and the square root of 100 are whole.
+TEST_CASE("a torus without sides is as near to a cube as its chips can be cut") {
+  CHECK(torus_sides(24, 3) == std::vector<int>{2, 3, 4});
+  CHECK(torus_sides(20, 2) == std::vector<int>{4, 5});
+  CHECK(torus_sides(64, 3) == std::vector<int>{4, 4, 4});
+  CHECK(torus_sides(100, 2) == std::vector<int>{10, 10});
+  CHECK(torus_sides(7, 2) == std::vector<int>{1, 7});
+}
+
+// Router 0 to router 10 of a 4 x 4 torus is two hops along each axis, which both ways round are: two orders of the axes x
+// two ways each = 8 minimal ways, and eight parts to take them.
+TEST_CASE("an adaptive flow between routers is eight parts, and they take several of the minimal ways") {
+  const Fabric fabric(small_node(), 16, torus({4, 4}, 50e9));
+  const std::vector<Paths::Path> parts = Paths(fabric).between(GpuId(0), GpuId(10));
+  CHECK(parts.size() == 8);
+  std::set<std::vector<std::int32_t>> ways;
+  for (const Paths::Path& part : parts) {
+    CHECK(part.links.size() == 4 + 4);
+    ways.insert(part.links);
+  }
+  CHECK(ways.size() > 2);
 }
 
 TEST_CASE("a dragonfly and a torus are read from YAML, and keys of the other kind are refused") {
