@@ -76,9 +76,10 @@ StageTraffic stage_traffic(const StepInput& in, const GroupTable& groups, const 
   traffic.parameters = held.total();
   const bool sharded = in.training->sharding.kind != Sharding::Kind::none;
   if (groups.data.ranks < 2 || in.training->sharding.shards_parameters() || held.total() <= 0) return traffic;
+  constexpr double kMostBuckets = 64;  // more are as good as a stream
   // Megatron: a bucket is at least bucket_parameters, and 1 M parameters per data-parallel rank.
   const double bucket_size = std::max(in.profile->bucket_parameters, 1e6 * groups.data.ranks);
-  traffic.buckets = static_cast<int>(std::clamp(held.total() / bucket_size, 1.0, 64.0));
+  traffic.buckets = static_cast<int>(std::clamp(held.total() / bucket_size, 1.0, kMostBuckets));
   // A group smaller than all replicas keeps whole sums in each group: that is an all-reduce.
   const bool scattered = sharded && groups.shard.ranks == groups.data.ranks;
   const Collective reduction = scattered ? Collective::reduce_scatter : Collective::all_reduce;

@@ -58,3 +58,23 @@ TEST_CASE("a loader without workers is refused where it stands") {
   CHECK(message("workers_per_gpu: 0")
             .starts_with("loader.yaml:1:18: workers_per_gpu must be between 1 and 1000000, not 0"));
 }
+
+TEST_CASE("a loader has at most a million workers, and a step's samples take less than 1e9 s") {
+  const auto refused = [](const std::string& text) {
+    try {
+      read(text);
+    } catch (const ConfigError&) {
+      return true;
+    }
+    return false;
+  };
+  CHECK_FALSE(refused("workers_per_gpu: 1000000"));
+  CHECK(refused("workers_per_gpu: 1000001"));
+  // 1e6 samples of 1e3 s on one worker are 1e9 s.
+  const DataLoading slow = read("{workers_per_gpu: 1, time_per_sample: 1000 s}");
+  CHECK_THROWS_AS(loading_time(slow, 1e6, 1), ConfigError);
+  CHECK(loading_time(slow, 0.99e6, 1).workers.value == Approx(0.99e9).epsilon(1e-12));
+  // A step of 0.5 us would want two million workers: more than may be given.
+  const DataLoading quick = read("{workers_per_gpu: 1, time_per_sample: 1 s}");
+  CHECK(enough_workers(quick, 1, 1, Seconds(0.5e-6)) == 1'000'000);
+}

@@ -208,6 +208,95 @@ TEST_CASE("unfused attention computes the whole square and moves its scores") {
         attention_forward_time(gpu, AttentionKernel::standard, even, bf16()));
 }
 
+// An attention kernel at half of the peak, without start-up, on sequences so long that s0 = 0 stands for them.
+GpuSpec attention_gpu() {
+  GpuSpec gpu = plain_gpu();
+  KernelConstants& k = gpu.kernels;
+  k.kernel_overhead = Seconds(0);
+  k.attention_flash2 = k.attention_cudnn = k.attention_triton = k.attention_cudnn8 = 0.5;
+  k.attention_half_sequence = 0;
+  k.attention_backward = 1;
+  return gpu;
+}
+
+// Share of the kernel's best rate, which is half of 1 PFLOP/s: forward, and backward with its 2.5 times the work.
+double share_of_best(AttentionKernel kernel, double qk, double v, bool backward) {
+  const AttentionShape shape{4096, 4096, 16, 16, qk, v};
+  const Seconds time = backward ? attention_backward_time(attention_gpu(), kernel, shape, bf16())
+                                : attention_forward_time(attention_gpu(), kernel, shape, bf16());
+  return (backward ? 2.5 : 1) * (shape.forward_flops() / FlopRate(0.5e15) / time);
+}
+
+// FlashAttention's figures: 64-wide heads at .88 of 128-wide ones in FA2, .72 in FA3 and cuDNN; between them in
+// proportion, 96 half way; wider heads gain no more.
+TEST_CASE(
+    "64-wide heads run at .88 of FlashAttention-2's rate and .72 of cuDNN's, 96-wide ones half way to all of "
+    "it") {
+  using enum AttentionKernel;
+  struct Row {
+    AttentionKernel kernel;
+    double at_64, at_96;
+  };
+  for (const Row row :
+       {Row{flash2, 0.88, 0.94}, Row{triton, 0.88, 0.94}, Row{cudnn, 0.72, 0.86}, Row{cudnn8, 0.72, 0.86}})
+    for (const bool backward : {false, true}) {
+      CHECK(share_of_best(row.kernel, 64, 64, backward) == doctest::Approx(row.at_64).epsilon(1e-9));
+      CHECK(share_of_best(row.kernel, 96, 96, backward) == doctest::Approx(row.at_96).epsilon(1e-9));
+      CHECK(share_of_best(row.kernel, 32, 32, backward) == doctest::Approx(row.at_64).epsilon(1e-9));
+      CHECK(share_of_best(row.kernel, 128, 128, backward) == doctest::Approx(1).epsilon(1e-9));
+      CHECK(share_of_best(row.kernel, 256, 256, backward) == doctest::Approx(1).epsilon(1e-9));
+    }
+}
+
+// Latent attention, keys of 192 and values of 128: fitted on SimuMax's cuDNN tables, 88 points of A100 and B200.
+TEST_CASE("unequal widths of keys and values run at .86 of the rate forward and .79 backward") {
+  CHECK(share_of_best(AttentionKernel::cudnn, 192, 128, false) == doctest::Approx(0.86).epsilon(1e-9));
+  CHECK(share_of_best(AttentionKernel::cudnn, 192, 128, true) == doctest::Approx(0.79).epsilon(1e-9));
+}
+
+// Two batched products forward, scores [s, s, d] and values [s, d, s]; their four gradients backward. Without traffic of
+// scores that is all, but for the start-up of four softmax kernels.
+TEST_CASE(
+    "unfused attention is two batched products forward and four backward; other heads than of 8 n elements "
+    "cost four times") {
+  GpuSpec gpu = attention_gpu();
+  const auto products = [&](double d) {
+    return (gemm_time(gpu, bf16(), {2048, 2048, d, 4 * 8}, false) +
+            gemm_time(gpu, bf16(), {2048, d, 2048, 4 * 8}, false))
+        .value;
+  };
+  const auto forward = [&](double d) {
+    return attention_forward_time(gpu, AttentionKernel::standard, {8192, 2048, 8, 8, d, d, 0}, bf16()).value;
+  };
+  const auto backward = [&](double d) {
+    return attention_backward_time(gpu, AttentionKernel::standard, {8192, 2048, 8, 8, d, d, 0}, bf16()).value;
+  };
+  CHECK(forward(128) == doctest::Approx(products(128)).epsilon(1e-9));
+  CHECK(backward(128) == doctest::Approx(2 * products(128)).epsilon(1e-9));
+  CHECK(forward(100) == doctest::Approx(4 * products(100)).epsilon(1e-9));
+  CHECK(backward(100) == doctest::Approx(8 * products(100)).epsilon(1e-9));
+  gpu.kernels.kernel_overhead = Seconds(1);
+  CHECK(forward(128) == doctest::Approx(4).epsilon(1e-3));
+}
+
+// 8192 x 2048 x 8 scores at 1 TB/s, all of it reached: 9 B each are 1.208 ms, 11 B 1.476 ms; eager kernels 1.5 times.
+TEST_CASE("unfused attention moves 9 B a score forward and 11 B backward") {
+  GpuSpec gpu = attention_gpu();
+  gpu.memory_bandwidth = Bandwidth(1e12);
+  gpu.kernels.memory_efficiency = 1;
+  const auto moved = [&](double factor, bool backward) {
+    const AttentionShape with{8192, 2048, 8, 8, 128, 128, factor}, without{8192, 2048, 8, 8, 128, 128, 0};
+    const auto time = backward ? attention_backward_time : attention_forward_time;
+    return 1e3 * (time(gpu, AttentionKernel::standard, with, bf16()) -
+                  time(gpu, AttentionKernel::standard, without, bf16()))
+                     .value;
+  };
+  const double scores = 8192.0 * 2048 * 8 * 1e-9;
+  CHECK(moved(1, false) == doctest::Approx(9 * scores).epsilon(1e-9));
+  CHECK(moved(1, true) == doctest::Approx(11 * scores).epsilon(1e-9));
+  CHECK(moved(1.5, false) == doctest::Approx(13.5 * scores).epsilon(1e-9));
+}
+
 TEST_CASE("a streaming kernel takes its bytes at the reached bandwidth and a start-up per kernel") {
   GpuSpec gpu = plain_gpu();
   gpu.memory_bandwidth = Bandwidth(2e12);
@@ -276,6 +365,15 @@ TEST_CASE(
   const AttentionShape shape{16384, 8192, 16, 16, 128, 128};
   CHECK(attention_forward_time(gpu, AttentionKernel::cudnn, shape, bf16()) <
         attention_forward_time(gpu, AttentionKernel::flash2, shape, bf16()));
+}
+
+// .9 of the dense peak at the reference board's clock, 1.28 times that clock: 1.152 is no rate of these units.
+TEST_CASE("a board with power to spare reaches its dense peak and no more") {
+  GpuSpec gpu = plain_gpu();
+  gpu.kernels.gemm_efficiency.bf16 = 0.9;
+  CHECK(efficiency(gpu, {132 * 128, 256, 4096}) == doctest::Approx(0.9).epsilon(1e-12));
+  gpu.kernels.power_factor = 1.28;
+  CHECK(efficiency(gpu, {132 * 128, 256, 4096}) == doctest::Approx(1).epsilon(1e-12));
 }
 
 }  // namespace

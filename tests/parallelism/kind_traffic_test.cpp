@@ -66,3 +66,18 @@ TEST_CASE("kinds that stay inside the node, and kinds alone, have nobody to cont
     CHECK(same.left_beside(Collective::all_gather, kinds[0].groups) == 1);
   });
 }
+
+// Streams of one kind may run beside each other: their times together outlast the step, which they then fill.
+TEST_CASE("a kind is busy for its time over the step's, at most for all of it") {
+  const StepCase c = two_kinds();
+  with_input(c, [&](const StepInput& in) {
+    StepResult step;
+    step.time = to_clock(Seconds(1));
+    CommunicationTotal& data = step.communication.emplace_back();
+    data.group = "data";
+    data.time = Seconds(0.25);
+    CHECK(kind_traffic(*in.network, *in.layout, step).at(0).busy == doctest::Approx(0.25).epsilon(1e-9));
+    data.time = Seconds(1.5);
+    CHECK(kind_traffic(*in.network, *in.layout, step).at(0).busy == 1);
+  });
+}

@@ -579,5 +579,92 @@ TEST_CASE("fragmentation grows with what comes and goes, and framework memory is
   CHECK(grown <= 0.2 * in_gib(plain.activations + plain.buffers));
 }
 
+// ---- each buffer alone ----------------------------------------------------------------------------------
+
+double buffers_of(const Case& c, std::size_t stage) {
+  return (c.report().stages.at(stage).buffers - c.profile.framework_memory).value;
+}
+
+// T = 8192, h = 4096, V = 128,256 on one stage: token ids in 8 B, the final norm's input and output 2 x 2 h, and of each
+// logit 4 B kept to the backward pass with 4 B more while the loss is made (16-bit logits, fp32 copy, 16-bit gradient).
+TEST_CASE("a logit takes 8 B at the loss, beside 8 B a token id and the final norm's input and output") {
+  const double T = 8192;
+  CHECK(buffers_of(bf16_case("llama3-8b", 8192), 0) ==
+        doctest::Approx(T * (8 + 4 * 4096 + 8 * 128256.0)).epsilon(1e-12));
+}
+
+// Amid a pipeline nothing else comes and goes. 8 heads of keys and values of 128 elements in 2 B: 4096 B a token; the
+// rank has 8192 / 4 of them, a ring holds two shards and a gather all four.
+TEST_CASE(
+    "context ranks hold keys and values of two shards in a ring and of the whole sequence in a gather") {
+  Case c = bf16_case("llama3-8b", 8192);
+  c.layout.pipeline = 4;
+  c.layout.context = 4;
+  CHECK(buffers_of(c, 1) == doctest::Approx(4096.0 * 8192).epsilon(1e-12));
+  c.layout.context_method = "ring";
+  CHECK(buffers_of(c, 1) == doctest::Approx(4096.0 * 8192 / 2).epsilon(1e-12));
+  c.layout.context_method = "ulysses";
+  CHECK(buffers_of(c, 1) == 0);
+}
+
+// 8 layers a stage: those of the micro-batch at work, and those on their way out or back.
+TEST_CASE("offloaded activations leave two micro-batches of a stage's layers on the GPU") {
+  Case c = bf16_case("llama3-8b", 8192);
+  c.layout.pipeline = 4;
+  c.training.offload.activations = true;
+  CHECK(c.report().stages[1].activations.value == 0);
+  CHECK(buffers_of(c, 1) == doctest::Approx(2 * 8 * 1089.0 * kMiB).epsilon(1e-12));
+}
+
+// Query and key of 128 heads x (128 + 64) after rotation, and the up-projection's 128 + 128 of key and value, 2 B each.
+TEST_CASE("recomputing MLA's up-projections gives back query, key and the projected keys and values") {
+  Case c = bf16_case("deepseek-v3", 4096);
+  const double all = layer_activation_bytes(c.model, {}, c.training, true).value;
+  c.training.recompute.kind = Recompute::Kind::modules;
+  c.training.recompute.modules = {"mla_up"};
+  CHECK((all - layer_activation_bytes(c.model, {}, c.training, true).value) / 4096 ==
+        doctest::Approx(2.0 * 128 * (2 * 192 + 128 + 128)).epsilon(1e-12));
+}
+
+// ---- parameters of a tensor rank ------------------------------------------------------------------------
+
+// 8 heads over 16 ranks: each holds one whole head of K and V where its share is half of one.
+TEST_CASE("a tensor rank that outnumbers key and value heads holds whole ones") {
+  const Model m = library_model("llama3-405b");
+  Layout l;
+  l.tensor = 16;
+  const double matrices = 3'187'703'808.0 - 2 * 16384, norms = 2 * 16384;
+  CHECK(layer_rank_parameters(m, l, false).dense ==
+        doctest::Approx(matrices / 16 + norms + 2 * 0.5 * 16384 * 128).epsilon(1e-12));
+}
+
+// Down-projections 7168 x (1536 + 512 + 64), their norms and the layer's, and the router are on each rank.
+TEST_CASE("MLA's down-projections and the router are whole on each tensor rank") {
+  const Model m = library_model("deepseek-v3");
+  Layout l;
+  l.tensor = 4;
+  const double down = 7168.0 * (1536 + 512 + 64), up = 1536.0 * 128 * 192 + 512.0 * 128 * 256,
+               out = 128.0 * 128 * 7168, shared = 3.0 * 7168 * 2048;
+  const double norms = 1536 + 512 + 2 * 7168, router = 7168.0 * 256;
+  CHECK(layer_rank_parameters(m, l, true).dense ==
+        doctest::Approx(down + norms + router + (up + out + shared) / 4).epsilon(1e-12));
+}
+
+// Beside a layer like the last one: [2 h, h] cut over the tensor ranks, and three norms of h, or of 2 h with a shift.
+TEST_CASE("a module of multi-token prediction adds its projection's share and three whole norms to a layer") {
+  Case c = bf16_case("llama3-8b", 8192);
+  c.layout.tensor = 2;
+  for (const bool shift : {false, true}) {
+    c.model.layer_norm = shift;
+    c.model.predicted_tokens = 0;
+    const double without = rank_parameters(c.model, c.layout, c.spec(), 0).dense;
+    c.model.predicted_tokens = 1;
+    const double added = rank_parameters(c.model, c.layout, c.spec(), 0).dense - without;
+    const double layer = layer_rank_parameters(c.model, c.layout, false).dense;
+    CHECK(added - layer ==
+          doctest::Approx(2.0 * 4096 * 4096 / 2 + 3 * 4096 * (shift ? 2 : 1)).epsilon(1e-12));
+  }
+}
+
 }  // namespace
 }  // namespace runcast

@@ -100,6 +100,17 @@ TEST_CASE("biases and shifts of a GPT layer are 13 h on top of 12 h^2") {
   CHECK(c.positions == 2048 * 6144);
 }
 
+// A LayerNorm has a scale and a shift: 2 h. A module of multi-token prediction has a layer, [2 h, h], a norm for each of
+// its two inputs and a final one: 218,112,000 + 2 x 4096^2 + 3 x 4096 of LLaMA 3 8B.
+TEST_CASE(
+    "a final LayerNorm has 2 h parameters, a module of LLaMA 3 8B's multi-token prediction 251,678,720") {
+  CHECK(count_parameters(library_model("gpt-22b")).final_norm == 2 * 6144);
+  Model m = library_model("llama3-8b");
+  CHECK(count_parameters(m).final_norm == 4096);
+  m.predicted_tokens = 2;
+  CHECK(count_parameters(m).prediction == 2 * 251'678'720);
+}
+
 // A layer of gpt-oss: attention 2880 x (64 + 2 x 8) x 64 + 4096 x 2880 = 26,542,080, its biases 5120 + 2880; 128
 // experts of 3 x 2880^2 and biases 2 x 2880 + 2880; router 2880 x 128 + 128; two RMSNorms. 36 of them, embedding and
 // head of 201,088 x 2880 each, a norm: 116,829,154,368 [model card: 116.83B; the 64 sinks of a layer are left out].
@@ -248,6 +259,43 @@ TEST_CASE("impossible models are refused in located sentences") {
   CHECK(errors_of("layers: 100000\nhidden: 10M\nffn: 10M\nheads: 1\nvocabulary: 1\n")
             .starts_with(
                 "m.yaml:1:9: these dimensions make about 1.1e+20 parameters; at most 1e+16 are simulated\n"));
+}
+
+// ---- limits ---------------------------------------------------------------------------------------------
+
+// Counts must stay inside int64: what makes more than 1e16 parameters is refused. 3 h f = 3e14 a layer of an MLP or of one
+// expert, 4 h a x 2 = 8e14 of attention, and 2 h V of embedding and head on top: 33 x 3e14 + 2 x 1e7 x 4e6 = 9.98e15.
+TEST_CASE("a model is refused from 1e16 parameters, whichever part has them") {
+  const auto refused = [](int layers, const std::string& rest) {
+    return !errors_of("layers: " + std::to_string(layers) + "\nhidden: 10M\n" + rest).empty();
+  };
+  const std::string mlp = "vocabulary: 1\nffn: 10M\nheads: 1\nhead_dim: 1\n";
+  CHECK_FALSE(refused(33, mlp));  // 33 x 3e14 = 9.9e15
+  CHECK(refused(34, mlp));
+  const std::string narrow = "ffn: 10M\nheads: 1\nhead_dim: 1\n";
+  CHECK_FALSE(refused(33, "vocabulary: 4M\n" + narrow));
+  CHECK(refused(33, "vocabulary: 6M\n" + narrow));
+  const std::string expert =
+      "vocabulary: 1\nffn: 1\nheads: 1\nhead_dim: 1\nexperts: {count: 1, top_k: 1, ffn: 10M}\n";
+  CHECK_FALSE(refused(33, expert));
+  CHECK(refused(34, expert));
+  const std::string attention = "vocabulary: 1\nffn: 1\nheads: 10M\nhead_dim: 1\n";
+  CHECK_FALSE(refused(12, attention));  // 12 x 8e14 = 9.6e15
+  CHECK(refused(13, attention));
+}
+
+TEST_CASE("widths end at 10 million, layers at 100,000, a capacity factor begins at a tenth") {
+  const std::string rest = "ffn: 1\nheads: 1\nhead_dim: 1\nvocabulary: 1\n";
+  CHECK(errors_of("layers: 100001\nhidden: 1\n" + rest)
+            .starts_with("m.yaml:1:9: layers must be between 1 and 100000, not 100001\n"));
+  CHECK(errors_of("layers: 100000\nhidden: 1\n" + rest).empty());
+  CHECK(errors_of("layers: 1\nhidden: 10000001\n" + rest)
+            .starts_with("m.yaml:2:9: hidden must be between 1 and 10000000, not 10000001\n"));
+  const std::string experts =
+      "layers: 1\nhidden: 1\n" + rest + "experts: {count: 4, top_k: 1, ffn: 1, capacity_factor: ";
+  CHECK(errors_of(experts + "0.1}\n").empty());
+  CHECK(errors_of(experts + "0.09}\n").find("capacity_factor must be 0 (dropless) or between 0.1 and 100") !=
+        std::string::npos);
 }
 
 }  // namespace

@@ -257,5 +257,135 @@ TEST_CASE("eager profiles move more bytes through memory, and backward moves 1.7
         doctest::Approx(1.5 * streamed(fused.forward)).epsilon(1e-12));
 }
 
+// ---- bytes of streaming kernels and of collectives ------------------------------------------------------
+
+const Operator& found(const OperatorList& list, std::string_view name) {
+  const auto op = std::find_if(list.begin(), list.end(), [&](const Operator& o) { return o.name == name; });
+  CAPTURE(name);
+  REQUIRE(op != list.end());
+  return *op;
+}
+
+double bytes(const OperatorList& list, std::string_view name) { return found(list, name).bytes.value; }
+
+// 16-bit elements: a norm reads and writes the hidden state (4 B), a residual reads two and writes one (6 B), so does
+// SwiGLU with gate and up; splitting and turning query, key and value takes 6 B an element of them [accuracy study]. The
+// embedding reads and writes whole rows (4 B); unfused cross entropy moves 10 B a logit. 8B: h 4096, query, key and value
+// (32 + 2 x 8) x 128 = 6144, f 14336, V 128256.
+TEST_CASE(
+    "streaming kernels of a LLaMA layer move 4 B a norm, 6 B a residual, and 6 B of qkv and of SwiGLU's "
+    "width") {
+  for (const int tensor : {1, 8}) {
+    CAPTURE(tensor);
+    const Shape s = shape_of("llama3-8b", tensor, 8192);
+    const double T = 8192, here = T / tensor;  // norms and residuals see their part of the sequence
+    const OperatorList layer = layer_operators(s.view(), false).forward;
+    CHECK(bytes(layer, "attention norm") == 4 * here * 4096);
+    CHECK(bytes(layer, "mlp norm") == 4 * here * 4096);
+    CHECK(bytes(layer, "attention residual") == 6 * here * 4096);
+    CHECK(bytes(layer, "mlp residual") == 6 * here * 4096);
+    CHECK(bytes(layer, "rotary") == 6 * T * 6144 / tensor);
+    CHECK(bytes(layer, "activation") == 6 * T * 14336 / tensor);
+    CHECK(bytes(embedding_operators(s.view()).forward, "embedding") == 4 * T * 4096);
+    const OperatorList head = head_operators(s.view()).forward;
+    CHECK(bytes(head, "final norm") == 4 * here * 4096);
+    CHECK(bytes(head, "loss") == 10 * T * 128256 / tensor);
+  }
+}
+
+// GELU reads one tensor of width f and writes one; masks of dropout are a byte beside each residual.
+TEST_CASE("GELU moves 4 B an element of its width, dropout a byte more in each residual") {
+  const Shape s = shape_of("gpt-22b", 1, 2048);
+  const OperatorList layer = layer_operators(s.view(), false).forward;
+  CHECK(bytes(layer, "activation") == 4.0 * 2048 * 4 * 6144);
+  CHECK(bytes(layer, "attention residual") == 7.0 * 2048 * 6144);
+  CHECK(bytes(layer, "mlp residual") == 7.0 * 2048 * 6144);
+}
+
+TEST_CASE("a backward pass has twice the streaming kernels of its forward pass") {
+  const Shape s = shape_of("llama3-8b", 1, 8192);
+  const LayerOperators ops = layer_operators(s.view(), false);
+  for (const char* name : {"attention norm", "rotary", "attention residual", "activation"}) {
+    CAPTURE(name);
+    CHECK(found(ops.backward, name).kernels == 2 * found(ops.forward, name).kernels);
+  }
+}
+
+// Compressed key-value and query of 512 and 1536 read and written; query and key of 128 heads x (128 + 64) and the value
+// of 128 x 128 as other heads: 6 B an element.
+TEST_CASE("latent attention norms its compressed vectors and turns whole heads") {
+  const Shape s = shape_of("deepseek-v3", 1, 4096);
+  const OperatorList layer = layer_operators(s.view(), true).forward;
+  CHECK(bytes(layer, "latent norms") == 4.0 * 4096 * (512 + 1536));
+  CHECK(bytes(layer, "rotary") == 6.0 * 4096 * (2 * 128 * 192 + 128 * 128));
+}
+
+// Mixtral: 2 of 8 experts a token, h 4096, f 14336; the sequence is cut over 2 tensor ranks, each expert too: rows of
+// both are gathered, so that a rank's 2048 tokens make 2048 x 2 x 2 rows of half the width.
+TEST_CASE("experts: 4 B a permuted element each way, 2 B gathered and reduced, 6 B of SwiGLU's width a row") {
+  Shape s = shape_of("mixtral-8x7b", 2, 4096);
+  s.layout.expert_tensor = 2;
+  const OperatorList layer = layer_operators(s.view(), true).forward;
+  const double copies = 2048.0 * 2, rows = copies * 2;
+  CHECK(bytes(layer, "top-k and permutation") == 4 * copies * 4096);
+  CHECK(bytes(layer, "unpermutation") == 4 * copies * 4096);
+  CHECK(bytes(layer, "gather tokens") == 2 * rows * 4096);
+  CHECK(bytes(layer, "reduce tokens") == 2 * rows * 4096);
+  CHECK(bytes(layer, "expert activation") == 6 * rows * 14336 / 2);
+}
+
+// Ulysses, tensor 2, context 2: of 4096 of 8192 tokens query, key and value of (32 + 2 x 8) / 2 heads go out, the
+// outputs of 16 heads come back, 128 elements of 2 B each.
+TEST_CASE("Ulysses sends query, key and value of a rank's heads and gets their output back") {
+  Shape s = shape_of("llama3-8b", 2, 8192);
+  s.layout.context = 2;
+  s.layout.context_method = "ulysses";
+  const OperatorList layer = layer_operators(s.view(), false).forward;
+  CHECK(bytes(layer, "sequence to heads") == 2.0 * 4096 * (16 + 2 * 4) * 128);
+  CHECK(bytes(layer, "heads to sequence") == 2.0 * 4096 * 16 * 128);
+}
+
+// Of 4 ring steps 3 rescale the output [T, 32 x 128] into the fp32 sum: read 4 B and the step's 2 B, write 4 B.
+TEST_CASE("a ring over 4 ranks rescales its output 3 times, 10 B an element") {
+  Shape s = shape_of("llama3-8b", 1, 8192);
+  s.layout.context = 4;
+  s.layout.context_method = "ring";
+  CHECK(bytes(layer_operators(s.view(), false).forward, "ring correction") == 10.0 * 3 * 2048 * 32 * 128);
+}
+
+// 126 keys a query in the mean are what causal attention over 252 tokens would see.
+TEST_CASE("a windowed layer attends as a whole one over twice its mean keys") {
+  Shape s = shape_of("llama3-8b", 1, 4096);
+  s.model.window = SlidingWindow{128, 0};
+  const Operator& attention = found(layer_operators(s.view(), false, true).forward, "attention");
+  CHECK(attention.attention.sequence == doctest::Approx(252).epsilon(1e-12));
+  CHECK(
+      attention.flops().value ==
+      doctest::Approx(layer_forward_flops(s.model, false, 4096, 4096, true).attention.value).epsilon(1e-12));
+}
+
+// The new gradient is read in 2 B, the fp32 sum read and written: 2 + 2 x 4 B a weight.
+TEST_CASE("a gradient added by a kernel of its own moves 10 B a weight in fp32, 6 B in bf16") {
+  Shape s = shape_of("llama3-8b", 1, 8192);
+  s.profile.accumulation = GradientAccumulation::separate;
+  CHECK(bytes(head_operators(s.view()).backward, "add gradient") == 10.0 * 4096 * 128256);
+  s.profile.gradient_bytes = 2;
+  CHECK(bytes(head_operators(s.view()).backward, "add gradient") == 6.0 * 4096 * 128256);
+}
+
+// The next token's embedding read and written, two norms of 4 B each, [2 h -> h].
+TEST_CASE("a module of multi-token prediction embeds, norms twice and projects two hidden states to one") {
+  const Shape s = shape_of("deepseek-v3", 1, 4096);
+  const OperatorList module = prediction_operators(s.view()).forward;
+  CHECK(bytes(module, "prediction embedding") == 4.0 * 4096 * 7168);
+  CHECK(bytes(module, "prediction norms") == 8.0 * 4096 * 7168);
+  CHECK(found(module, "prediction projection").flops().value == 2.0 * 4096 * 7168 * (2 * 7168));
+}
+
+TEST_CASE("the partial embeddings of the tensor ranks are summed in 16 bits") {
+  const Shape s = shape_of("llama3-8b", 8, 8192);
+  CHECK(bytes(embedding_operators(s.view()).forward, "reduce embedding") == 2.0 * 8192 * 4096);
+}
+
 }  // namespace
 }  // namespace runcast

@@ -313,6 +313,13 @@ TEST_CASE("nothing and too much are refused by every schedule") {
   }
 }
 
+// A forward, a backward and a weight gradient of two chunks: 6 slots a rank and micro-batch, 19,999,998 and 20,000,004.
+TEST_CASE("a schedule holds 20 million slots, six of each rank and micro-batch") {
+  const ScheduleRow* row = find_schedule("gpipe");
+  CHECK(row->refuse({.ranks = 1, .microbatches = 3'333'333}).empty());
+  CHECK_FALSE(row->refuse({.ranks = 1, .microbatches = 3'333'334}).empty());
+}
+
 TEST_CASE("building what is refused is an internal error") {
   CHECK_THROWS_AS(find_schedule("zb_v")->build({.ranks = 4, .microbatches = 4, .chunks = 2}), InternalError);
 }

@@ -230,4 +230,59 @@ TEST_CASE(
   CHECK_FALSE(training_bound(at_batch, place, 4096).memory_bound());
 }
 
+// One projection of [2 h, h] a module, on top of a layer and a head, as in the exact convention.
+TEST_CASE("three forward passes are the exact training FLOPs with multi-token prediction too") {
+  Model m = library_model("deepseek-v3");
+  m.predicted_tokens = 2;
+  CHECK(3 * forward_flops(m, 4096).total().value ==
+        doctest::Approx(training_flops_per_token(m, 4096, FlopConvention::exact).value).epsilon(1e-12));
+}
+
+// ---- where calculators end ------------------------------------------------------------------------------------
+
+// Scores 2 s h a layer against 8 h^2 + 6 h f of the other products, a vocabulary of one beside them: half at about 3 f.
+TEST_CASE("half of a model's FLOPs is looked for up to 1e12 tokens") {
+  Model m = library_model("llama-7b");
+  m.vocabulary = 1;
+  m.ffn = 330'000'000'000;
+  CHECK(half_scores_sequence(m).value() == doctest::Approx(0.99e12).epsilon(1e-4));
+  m.ffn = 350'000'000'000;
+  CHECK_FALSE(half_scores_sequence(m).has_value());
+}
+
+// Behind a window of w every query sees w keys in the end: 8 h^2 + 4 w h of attention against 6 h f of the MLP. With
+// h = 4096 and w = 128 those are 33,280 h and 6 f h: f = 5500 gives attention .502 of the FLOPs in the end, and half of
+// them where 4 x keys = 33,000 - 32,768: 58 keys in the mean, 116 tokens. f = 5300 has .5075 already at one token.
+TEST_CASE(
+    "attention whose share ends just above a half passes it, and one that begins above needs one token") {
+  Model m = library_model("llama-7b");
+  m.vocabulary = 1;
+  m.window = SlidingWindow{128, 0};
+  m.ffn = 5500;
+  REQUIRE(half_attention_sequence(m).has_value());
+  CHECK(half_attention_sequence(m).value() == doctest::Approx(116).epsilon(1e-3));
+  m.ffn = 5300;
+  CHECK(half_attention_sequence(m).value() == 1);
+}
+
+TEST_CASE("endless memory holds 1e12 tokens of a cache, a sequence of 1e9 tokens, a model of 1,024 heads") {
+  const Model m = library_model("llama3-8b");
+  CHECK(longest_context(m, Bytes(1e30), 1) == 1e12);
+  GpuSpec gpu = a100();
+  gpu.capacity = Bytes(1e30);
+  const TrainingSpec t = training(4096);
+  const SoftwareProfile profile;
+  const TrainingPlace place{&gpu, &t, &profile, 1};
+  CHECK(longest_training_sequence(m, place) == 1'000'000'000);
+  CHECK(largest_trainable(m, place).value().heads == 1024);
+}
+
+TEST_CASE("weights are served at 2 B in bf16, 1 B in fp8 and half a byte in nvfp4") {
+  const Model m = library_model("llama-7b");
+  const double n = static_cast<double>(count_parameters(m).total);
+  CHECK(served_weights(m, bf16()).value == 2 * n);
+  CHECK(served_weights(m, *find_precision("fp8")).value == n);
+  CHECK(served_weights(m, *find_precision("nvfp4")).value == n / 2);
+}
+
 }  // namespace runcast

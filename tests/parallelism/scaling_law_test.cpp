@@ -96,4 +96,48 @@ TEST_CASE("the critical batch at a loss of 2 is 7.7M tokens and grows as the los
   CHECK(critical_batch(1.9) > critical_batch(2));
 }
 
+// Endless parameters or tokens leave the other term, one parameter or token its coefficient: N = 1, D = 10^300 is E + A,
+// N = 10^10 there E + A 10^(-10 alpha), and likewise of D.
+TEST_CASE("each term of a Chinchilla fit is its paper's: E, A, B, alpha and beta, one by one") {
+  struct Row {
+    const char* name;
+    double irreducible, a, b, alpha, beta;
+  };
+  constexpr double kEndless = 1e300;
+  for (const Row& row :
+       {Row{"chinchilla", 1.69, 406.4, 410.7, 0.34, 0.28},             // Hoffmann et al. 2022, eq. 10
+        Row{"besiroglu", 1.8172, 482.01, 2085.43, 0.3478, 0.3658}}) {  // Besiroglu et al. 2024, table 1
+    CAPTURE(row.name);
+    const auto loss = [&](double n, double d) { return law(row.name).loss({n, d}); };
+    const double e = row.irreducible;
+    CHECK(loss(kEndless, kEndless) == doctest::Approx(e).epsilon(1e-9));
+    CHECK(loss(1, kEndless) - e == doctest::Approx(row.a).epsilon(1e-9));
+    CHECK(loss(kEndless, 1) - e == doctest::Approx(row.b).epsilon(1e-9));
+    CHECK(1e3 * (loss(1e10, kEndless) - e) ==
+          doctest::Approx(1e3 * row.a * std::pow(10, -10 * row.alpha)).epsilon(1e-9));
+    CHECK(1e3 * (loss(kEndless, 1e10) - e) ==
+          doctest::Approx(1e3 * row.b * std::pow(10, -10 * row.beta)).epsilon(1e-9));
+  }
+}
+
+// With endless tokens L = (Nc/N)^aN, with endless parameters (Dc/D)^aD: one at Nc and at Dc, and ten to the exponent a
+// factor of ten below.
+TEST_CASE("Kaplan's law has Nc 8.8e13 and Dc 5.4e13, with exponents .076 and .095") {
+  const auto loss = [](double n, double d) { return law("kaplan").loss({n, d}); };
+  CHECK(loss(8.8e13, 1e300) == doctest::Approx(1).epsilon(1e-9));
+  CHECK(loss(1e300, 5.4e13) == doctest::Approx(1).epsilon(1e-9));
+  CHECK(loss(8.8e3, 1e300) == doctest::Approx(std::pow(10, 0.76)).epsilon(1e-9));
+  CHECK(loss(1e300, 5.4e3) == doctest::Approx(std::pow(10, 0.95)).epsilon(1e-9));
+}
+
+TEST_CASE("a search for a loss ends at 1e40 FLOPs or tokens") {
+  const ScalingLaw& row = law("chinchilla");
+  const auto loss_at = [&](double c) { return row.loss(row.optimum(Flops(c))); };
+  CHECK(compute_for_loss(row, loss_at(0.97e40)).has_value());
+  CHECK_FALSE(compute_for_loss(row, loss_at(1.03e40)).has_value());
+  const ScalingLaw& kaplan = law("kaplan");  // falls below one at the greatest D only
+  CHECK(tokens_for_loss(kaplan, 1e45, kaplan.loss({1e45, 0.97e40})).has_value());
+  CHECK_FALSE(tokens_for_loss(kaplan, 1e45, kaplan.loss({1e45, 1.03e40})).has_value());
+}
+
 }  // namespace runcast

@@ -252,5 +252,115 @@ TEST_CASE("ZeRO-3 gathers every parameter of the layers in each pass and reduces
   }
 }
 
+// ---- host ---------------------------------------------------------------------------------------------------
+
+// A layer is issued in 1 ms, the embedding in a tenth and the head in two tenths of one; a module of multi-token
+// prediction is a layer, its own norms and projection (.2), and the head again. Graphs leave .4 or .05 of the kernels to
+// the host, backward takes 1.5 times forward [accuracy study].
+TEST_CASE("the host issues each layer, a tenth of one for the embedding and two tenths for the head") {
+  StepCase c;
+  c.profile.host_per_layer = Seconds(1e-3);
+  c.profile.host_backward = 1.5;
+  const auto issue_ms = [&c] { return 1e3 * costs_of(c).at(0).forward.cost.issue.value; };
+  CHECK(issue_ms() == doctest::Approx(32.3).epsilon(1e-9));
+  CHECK(1e3 * costs_of(c).at(0).backward.cost.issue.value == doctest::Approx(1.5 * 32.3).epsilon(1e-9));
+  c.training.cuda_graphs = "partial";
+  CHECK(issue_ms() == doctest::Approx(0.4 * 32.3).epsilon(1e-9));
+  c.training.cuda_graphs = "full";
+  CHECK(issue_ms() == doctest::Approx(0.05 * 32.3).epsilon(1e-9));
+  c.training.cuda_graphs = "none";
+  c.model.predicted_tokens = 2;
+  CHECK(issue_ms() == doctest::Approx(32.3 + 2 * (1 + 0.2 + 0.2)).epsilon(1e-9));
+  c.model.predicted_tokens = 0;
+  c.layout.pipeline = 2;
+  CHECK(issue_ms() == doctest::Approx(16.1).epsilon(1e-9));
+}
+
+TEST_CASE("of a split backward's issue time one third is the weight gradients'") {
+  StepCase c;
+  c.profile.host_per_layer = Seconds(1e-3);
+  c.profile.host_backward = 1.5;
+  const StageCost stage = costs_of(c, true).at(0);
+  CHECK(1e3 * stage.input_gradient.cost.issue.value == doctest::Approx(32.3).epsilon(1e-9));
+  CHECK(1e3 * stage.weight_gradient.cost.issue.value == doctest::Approx(0.5 * 32.3).epsilon(1e-9));
+}
+
+// ---- experts ------------------------------------------------------------------------------------------------
+
+// Two permutations a layer and direction, 4 B an element of 2 copies of 8192 tokens of 4096: what the library's
+// kernels waste on them (permute_traffic) falls to a tenth.
+TEST_CASE("permutation fused into the exchange leaves a tenth of its traffic, and so does a full graph") {
+  StepCase c;
+  c.model = load_model("mixtral-8x7b");
+  c.profile.host_per_layer = c.profile.host_per_moe_layer = Seconds(0);
+  c.profile.fused_permutation = false;
+  const auto compute = [&c] { return costs_of(c).at(0).forward.cost.compute.value; };
+  const double apart = compute();
+  const KernelConstants& k = c.node.gpu.kernels;
+  const double saved = 0.9 * 32 * 2 * 4 * 2 * 8192.0 * 4096 * k.permute_traffic /
+                       (c.node.gpu.memory_bandwidth.value * k.memory_efficiency);
+  c.profile.fused_permutation = true;
+  CHECK(1e3 * (apart - compute()) == doctest::Approx(1e3 * saved).epsilon(1e-9));
+  c.profile.fused_permutation = false;
+  c.training.cuda_graphs = "full";
+  CHECK(1e3 * (apart - compute()) == doctest::Approx(1e3 * saved).epsilon(1e-9));
+}
+
+// ---- links --------------------------------------------------------------------------------------------------
+
+TEST_CASE("a group's share of NVLink is that of its ranks' NICs together, at most the whole") {
+  GroupLinks links;
+  links.ranks = 16;
+  links.domains = 2;
+  links.ranks_per_domain = 8;
+  links.intra = Bandwidth(400e9);
+  links.inter = Bandwidth(40e9);
+  CHECK(link_share(links) == doctest::Approx(0.8).epsilon(1e-12));
+  links.inter = Bandwidth(90e9);
+  CHECK(link_share(links) == 1);
+  links.domains = 1;
+  CHECK(link_share(links) == 1);
+  links.ranks = 1;
+  CHECK(link_share(links) == 0);
+}
+
+// Without overlap each of 4 equal layers waits for its gather; the embedding's and the head's tables are gathered too.
+TEST_CASE("ZeRO-3 without overlap adds each layer's gather, whatever the layer computes") {
+  StepCase c;
+  c.layout.data = 8;
+  c.profile.host_per_layer = Seconds(0);
+  c.training.sharding.kind = Sharding::Kind::zero3;
+  c.training.overlap.data = false;
+  double layer[2];
+  for (const int more : {0, 1}) {
+    c.model.layers = 4 + more;
+    layer[more] = costs_of(c).at(0).forward.cost.data.value;
+  }
+  const Fabric built(c.node, c.nodes(), c.fabric);
+  const Network network(built, packed_placement(8));
+  const GroupTable groups = GroupTable::of(network, c.layout, c.training.sharding);
+  const Seconds gather = parameter_gather(network, c.profile, Bytes(2 * 218112000.0), groups.shard);
+  CHECK(1e3 * (layer[1] - layer[0]) == doctest::Approx(1e3 * gather.value).epsilon(1e-9));
+}
+
+// Overlapped, a layer that computes longer than its gather hides it and is slowed by overlap_slowdown of it.
+TEST_CASE("ZeRO-3 slows a layer that hides its gather by overlap_slowdown of the gather") {
+  StepCase c;
+  c.layout.data = 8;
+  c.profile.host_per_layer = Seconds(0);
+  c.training.sharding.kind = Sharding::Kind::zero3;
+  double data[2];
+  for (const int more : {0, 1}) {
+    c.model.layers = 4 + more;
+    data[more] = costs_of(c).at(0).forward.cost.data.value;
+  }
+  const Fabric built(c.node, c.nodes(), c.fabric);
+  const Network network(built, packed_placement(8));
+  const GroupTable groups = GroupTable::of(network, c.layout, c.training.sharding);
+  const Seconds gather = parameter_gather(network, c.profile, Bytes(2 * 218112000.0), groups.shard);
+  CHECK(1e3 * (data[1] - data[0]) ==
+        doctest::Approx(1e3 * gather.value * c.node.gpu.kernels.overlap_slowdown).epsilon(1e-9));
+}
+
 }  // namespace
 }  // namespace runcast

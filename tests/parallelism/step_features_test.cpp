@@ -6,7 +6,8 @@
 
 #include "parallelism/kept_activations.hpp"
 #include "parallelism/memory.hpp"
-#include "tests/parallelism/steps.hpp"
+#include "parallelism/step_work.hpp"
+#include "tests/parallelism/unfolded_steps.hpp"
 
 namespace runcast {
 namespace {
@@ -293,6 +294,68 @@ TEST_CASE("a layer of DeepSeek-V3 keeps 154 kB a token with norms, up-projection
   const double expected = 28672 + 4224 + 24576 + 512 + 57344 + 2048 + 36864;
   CHECK(layer_activation_bytes(load_model("deepseek-v3"), {}, t, true).value / 4096 ==
         doctest::Approx(expected).epsilon(1e-12));
+}
+
+// ---- what travels ---------------------------------------------------------------------------------------
+
+// 8192 / 2 tokens of 4096 elements of 2 B, scattered over 4 tensor ranks.
+TEST_CASE("a message between stages is a rank's share of the hidden state in 16 bits") {
+  StepCase c;
+  c.layout.tensor = 4;
+  c.layout.sequence_parallel = true;
+  c.layout.context = 2;
+  with_input(c, [](const StepInput& in) { CHECK(message_bytes(in).value == 2.0 * 4096 * 4096 / 4); });
+}
+
+// Megatron: at least 40 M parameters a bucket, and 1 M a rank of the group; never more than 64 buckets are told apart.
+TEST_CASE(
+    "400M parameters travel in 10 buckets among 8 ranks, in 5 among 80, in 64 where buckets are small") {
+  StepCase c;
+  const auto buckets = [&c](int ranks, double parameters) {
+    c.layout.data = ranks;
+    return with_input(c, [&](const StepInput& in) {
+      const GroupTable groups = GroupTable::of(*in.network, *in.layout, in.training->sharding);
+      return stage_traffic(in, groups, {parameters, 0, 0}).buckets;
+    });
+  };
+  CHECK(buckets(8, 402e6) == 10);
+  CHECK(buckets(80, 402e6) == 5);
+  CHECK(buckets(8, 30e6) == 1);
+  CHECK(buckets(8, 8e9) == 64);
+  c.profile.bucket_parameters = 80e6;
+  CHECK(buckets(8, 402e6) == 5);
+}
+
+// 402M parameters in 10 buckets over 8 ranks, 4 B each reduced and 2 B gathered: ten collectives of a tenth, and one
+// gather of the whole cut into ten.
+TEST_CASE("gradients are reduced bucket by bucket, each a collective of its own") {
+  StepCase c;
+  c.layout.data = 8;
+  c.training.sharding.kind = Sharding::Kind::zero1;
+  with_input(c, [&](const StepInput& in) {
+    const GroupTable groups = GroupTable::of(*in.network, *in.layout, in.training->sharding);
+    const StageTraffic traffic = stage_traffic(in, groups, {402e6, 0, 0});
+    const auto time = [&](Collective kind, double bytes) {
+      return in.network->collective(kind, Bytes(bytes), groups.data, in.profile->collective_launch)
+          .time.value;
+    };
+    CHECK(1e3 * seconds(traffic.reduce) ==
+          doctest::Approx(1e3 * 10 * time(Collective::reduce_scatter, 4 * 40.2e6)).epsilon(1e-5));
+    CHECK(1e3 * seconds(traffic.gather) ==
+          doctest::Approx(1e3 * time(Collective::all_gather, 2 * 402e6)).epsilon(1e-5));
+  });
+}
+
+// Forward and backward of one layer, embedding and head are issued in 1.3 x (1 + 1.5) = 3.25 times host_per_layer; each
+// of 2 slots counts three times, itself and its messages: 19.5 of them.
+TEST_CASE("a step is refused from 9e9 s, as long as the clock") {
+  StepCase c;
+  c.model.layers = 1;
+  c.microbatches = 1;
+  c.profile.host_per_layer = Seconds(8.8e9 / 19.5);
+  CHECK(seconds(c.run().time) > 8.8e9 / 6);
+  c.profile.host_per_layer = Seconds(9.1e9 / 19.5);
+  CHECK_THROWS_AS(c.run(), ConfigError);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/parallelism/steps.hpp"
+#include "tests/parallelism/unfolded_steps.hpp"
 
 namespace runcast {
 namespace {
@@ -419,7 +419,7 @@ TEST_CASE("the optimizer moves 38 bytes a parameter of its shard") {
   const double stream = 38 * 8030261248.0 / 8 / (gpu.memory_bandwidth.value * gpu.kernels.memory_efficiency) +
                         4 * gpu.kernels.kernel_overhead.value;
   const double tree = 6 * c.node.scale_up.latency.value + c.profile.collective_launch.value;
-  CHECK(seconds(c.run().breakdown.optimizer) == doctest::Approx(stream + tree).epsilon(1e-3));
+  CHECK(1e3 * seconds(c.run().breakdown.optimizer) == doctest::Approx(1e3 * (stream + tree)).epsilon(1e-6));
 }
 
 TEST_CASE("one stage on one GPU: the step is m forwards and backwards, optimizer and overhead") {
@@ -507,6 +507,28 @@ TEST_CASE("the same step twice is the same to the nanosecond") {
     c.training.sharding.kind = Sharding::Kind::zero2;
     CHECK(digest(c.run()) == digest(c.run()));
   }
+}
+
+// ---- the norm's barrier ---------------------------------------------------------------------------------
+
+// Up and down a binary tree: 2 log2(8) = 6 hops over NVLink, 2 log2(64) = 12 over the network, and one launch.
+TEST_CASE("the gradient norm is summed up and down a tree of the farthest latency") {
+  StepCase c;
+  c.node.scale_up.latency = Seconds(3e-6);
+  c.profile.collective_launch = Seconds(10e-6);
+  const auto microseconds = [&c](double hops, bool far) {
+    with_input(c, [&](const StepInput& in) {
+      const GroupTable groups = GroupTable::of(*in.network, *in.layout, in.training->sharding);
+      const double hop = far ? groups.data.inter_latency.value : 3e-6;
+      CHECK(1e6 * norm_barrier(in, groups).value == doctest::Approx(1e6 * hops * hop + 10).epsilon(1e-9));
+    });
+  };
+  c.layout.data = 8;
+  microseconds(6, false);
+  c.layout.data = 64;
+  microseconds(12, true);
+  c.layout.data = 1;  // two ranks are the least that a tree has
+  microseconds(2, false);
 }
 
 }  // namespace

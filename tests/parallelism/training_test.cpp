@@ -257,5 +257,32 @@ TEST_CASE("optimizer state without the master copy: 8 bytes of AdamW, 4 of Muon,
   CHECK(optimizer_state_bytes("adamw_4bit") == 1);
 }
 
+TEST_CASE("a sequence ends at a billion tokens") {
+  Document document = Document::parse("training: {sequence_length: 1000000001, global_batch: 1}\n", "s");
+  read_training(document.root().section("training"), {}, model_of(32));
+  CHECK(sentence(document) == "sequence_length must be between 1 and 1000000000, not 1000000001");
+}
+
+// 6 layers, embedding and head are 8 slots, two a stage; 2 layers and both ends would leave stages of an end alone.
+TEST_CASE("embedding and head as layers leave each end's stage a layer at least") {
+  CHECK(schedule("name: 1f1b, embedding_as_layer: true, head_as_layer: true", 4, 6).spec.stage_layers ==
+        Layers{1, 2, 2, 1});
+  CHECK(schedule("name: 1f1b, embedding_as_layer: true, head_as_layer: true", 4, 2).error ==
+        "2 layers with embedding or head as layers are 4 slots, which do not divide over 4 stages; give "
+        "stage_layers");
+}
+
+// A head as long as a layer: 2 layers and the head on the last of 5 stages, as long as 3; the other 10 over 4 stages, with
+// the two odd ones in the middle.
+TEST_CASE("what the other stages cannot share evenly lies in their middle") {
+  CHECK(balanced_stages(12, 5, 1) == Layers{2, 3, 3, 2, 2});
+}
+
+// Sums of rows and columns in fp32: 4 B (n + n) / n^2 of a matrix of width 800, less of wider ones.
+TEST_CASE("Adafactor keeps a hundredth of a byte a parameter") {
+  CHECK(100 * optimizer_state_bytes("adafactor") ==
+        doctest::Approx(100 * 4 * 2 * 800 / (800.0 * 800)).epsilon(1e-9));
+}
+
 }  // namespace
 }  // namespace runcast

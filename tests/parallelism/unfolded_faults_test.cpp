@@ -152,6 +152,13 @@ TEST_CASE("faults in places that do not exist or say nothing are refused with wh
   CHECK_THROWS_AS(degrade_links(faults_of("[{link: nowhere}]"), fabric), ConfigError);
 }
 
+TEST_CASE("a degraded link that says no more has half its capacity, a slowdown is a tenth at least") {
+  CHECK(faults_of("[{link: any}]").at(0).capacity == 0.5);
+  CHECK(faults_of("[{rank: 1, slowdown: 0.1, host_slowdown: 0.1}]").at(0).host_slowdown == 0.1);
+  CHECK_THROWS_AS(faults_of("[{rank: 1, slowdown: 0.09}]"), ConfigError);
+  CHECK_THROWS_AS(faults_of("[{rank: 1, host_slowdown: 0.09}]"), ConfigError);
+}
+
 TEST_CASE(
     "a degraded NVLink slows its tensor group, and a degraded NIC its replica's messages and reductions") {
   StepCase c;

@@ -204,3 +204,27 @@ TEST_CASE("jitter makes every group wait for its slowest member: the step grows,
   CHECK(growth > 0.01);
   CHECK(growth < 0.06);
 }
+
+// A stage amid the pipeline is 8 equal layers: with every host at half its pace it takes what it takes with twice the
+// time of a layer's issue, as (gpu^4 + host^4)^(1/4) of each of them. A layer of 2048 tokens takes the GPU about
+// as long as the millisecond of its issue.
+TEST_CASE("hosts at half their pace are hosts with twice the work, in passes of any length") {
+  StepCase c = small_case();
+  c.training.sequence_length = 2048;
+  c.profile.host_per_layer = Seconds(1e-3);
+  const auto own = [](const StepCase& of, double host) {
+    RankConditions conditions;
+    conditions.gpu.assign(static_cast<std::size_t>(of.layout.world()), 1);
+    conditions.host.assign(conditions.gpu.size(), host);
+    UnfoldedModel model;
+    with_input(of, [&](const StepInput& in) { plan_unfolded(in, conditions, 1, false, model); });
+    const UnfoldedPass& pass = model.plan.passes.at(model.plan.pass_of.at(1).at(0));
+    const Duration length = pass.own.empty() ? pass.nominal_own() : pass.own.front();
+    return 1e3 * to_seconds(length).value;
+  };
+  const double slow = own(c, 2), nominal = own(c, 1);
+  c.profile.host_per_layer = Seconds(2e-3);
+  CHECK(slow == doctest::Approx(own(c, 1)).epsilon(1e-6));
+  CHECK(slow > 1.2 * nominal);
+  CHECK(slow < 1.9 * nominal);
+}
