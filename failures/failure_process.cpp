@@ -1,13 +1,9 @@
 // Gaps by inversion, one stream a class; see the header.
 #include "failures/failure_process.hpp"
 
+#include "failures/limits.hpp"
+
 namespace runcast {
-
-namespace {
-
-constexpr double kClockReach = 9e9;  // s; later than the clock's end is never
-
-}  // namespace
 
 std::uint64_t class_address(std::string_view name) {
   std::uint64_t hash = 14695981039346656037ULL;
@@ -53,7 +49,7 @@ void FailureProcess::step(Stream& stream) {
   Duration more{kNever.ns};
   if (stream.mean > 0) {
     const Seconds gap = draw(stream.law, stream.shape, Seconds(stream.mean), stream.random);
-    if (gap.value < kClockReach) more = to_clock(gap);
+    if (gap < kClockReach) more = to_clock(gap);
   }
   stream.next = more.ns > kNever.ns - stream.next.ns ? Duration{kNever.ns} : stream.next + more;
 }

@@ -2,6 +2,7 @@
 #include "failures/hazard.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "failures/limits.hpp"
 
@@ -245,7 +246,7 @@ std::int64_t domain_size(const FailureClass& failure, const JobScale& scale) {
 double mean_victims(const FailureClass& failure, const JobScale& scale) {
   if (!has_victims(failure)) return 0;
   const auto size = static_cast<double>(domain_size(failure, scale));
-  return std::max(1.0, size * failure.blast);
+  return size * failure.blast + std::pow(1 - failure.blast, size);  // where none is hit one is taken
 }
 
 EventRate system_rate(const FailureClass& failure, const JobScale& scale) {

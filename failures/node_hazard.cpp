@@ -5,13 +5,14 @@
 #include <cmath>
 #include <functional>
 
+#include "failures/limits.hpp"
+
 namespace runcast {
 
 namespace {
 
 Duration later(Duration clock, double gap_seconds) {
-  constexpr double kClockReach = 9e9;
-  if (gap_seconds >= kClockReach) return {kNever.ns};
+  if (gap_seconds >= kClockReach.value) return {kNever.ns};
   const Duration gap = to_clock(Seconds(gap_seconds));
   return gap.ns > kNever.ns - clock.ns ? Duration{kNever.ns} : clock + gap;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "failures/failure_process.hpp"
+#include "failures/limits.hpp"
 #include "failures/node_hazard.hpp"
 #include "failures/replica_set.hpp"
 #include "failures/save_levels.hpp"
@@ -13,9 +14,6 @@
 #include "failures/training_run.hpp"
 
 namespace runcast {
-
-// d x factor, rounded up; at most 36 years, so that sums of a few stay on the clock.
-Duration scaled(Duration d, double factor);
 
 // The draws besides failure times: each class has its own streams, so that classes do not disturb one
 // another.

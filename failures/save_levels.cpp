@@ -2,25 +2,16 @@
 #include "failures/save_levels.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
+
+#include "failures/limits.hpp"
 
 namespace runcast {
 
 namespace {
 
-constexpr double kForever = static_cast<double>(kNever.ns / 8);  // 36 years: sums of a few stay on the clock
-
-Duration stretched(Duration d, double factor) {
-  if (factor == 1) return d;
-  return {static_cast<std::int64_t>(std::min(kForever, std::ceil(static_cast<double>(d.ns) * factor)))};
-}
-
-// d x n, at most 36 years as well.
-Duration repeated(Duration d, std::int64_t n) {
-  const Duration most{kNever.ns / 8};
-  return d.ns > most.ns / n ? most : d * n;
-}
+// d x n, at most kLongestSpan.
+Duration repeated(Duration d, std::int64_t n) { return d.ns > kLongestSpan.ns / n ? kLongestSpan : d * n; }
 
 }  // namespace
 
@@ -95,7 +86,7 @@ const std::vector<SaveLevels::Cycle>& SaveLevels::cycles(const Pace& pace) {
   if (!cycles_.empty() && cycles_of_.same_cycles(pace)) return cycles_;
   cycles_of_ = pace;
   cycles_.clear();
-  Cycle inner{stretched(levels_[0].stride, pace.factor), {}, 0};
+  Cycle inner{scaled(levels_[0].stride, pace.factor), {}, 0};
   for (std::size_t i = 0; i < levels_.size(); ++i) {
     const std::int64_t n = i == 0 ? 1 : levels_[i].stride.ns / levels_[i - 1].stride.ns;
     Cycle cycle{repeated(inner.compute, n), repeated(inner.blocked, n) + levels_[i].block,

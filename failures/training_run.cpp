@@ -16,7 +16,7 @@ namespace {
 
 constexpr Work kEndless{kNever.ns / 4};
 constexpr std::int64_t kReview = 10'000;  // events between two looks at whether the run gets anywhere
-constexpr std::int64_t kHourNs = 3'600'000'000'000;
+const std::int64_t kHourNs = to_clock(Seconds(kHour)).ns;
 
 // Of the nodes that take part in the phase, with the replicas on them.
 JobScale scale_of(const RunInput& input, const TrainingPhase& phase) {
@@ -76,14 +76,6 @@ double quiet_rate(const RunInput& input) {
 }
 
 }  // namespace
-
-Duration scaled(Duration d, double factor) {
-  constexpr double kForever = static_cast<double>(kNever.ns / 8);
-  if (factor == 1 || d.ns == 0) return d;
-  const double exact = std::min(kForever, static_cast<double>(d.ns) * factor);
-  const auto whole = static_cast<std::int64_t>(exact);  // towards zero, and durations are not negative
-  return {whole + (static_cast<double>(whole) < exact ? 1 : 0)};
-}
 
 Run::Run(const RunInput& input, std::uint64_t seed, std::uint64_t trial, RunRecord* record)
     : input_(input),
@@ -447,10 +439,10 @@ std::vector<std::string> problems(const RunInput& input) {
   // They can strike a run that does not get on until it is given up.
   const double quiet = quiet_rate(input) * (input.window ? input.window->value : 20 * total + 30 * kDay);
   if (quiet > kMostQuietEvents)
-    sentences.push_back(
-        fmt::format("failures of action planned, slow and corrupt strike {:.3g} times before a run is given up; "
-                    "lower their rates to 100,000 times in all",
-                    quiet));
+    sentences.push_back(fmt::format(
+        "failures of action planned, slow and corrupt strike {:.3g} times before a run is given up; "
+        "lower their rates to 100,000 times in all",
+        quiet));
   return sentences;
 }
 

@@ -21,6 +21,15 @@ TEST_CASE("Poisson sums are right at the ends") {
   CHECK(poisson_quantile(0, 0.99) == 0);
 }
 
+TEST_CASE("probabilities of everything sum to 1 and never to more") {
+  for (int n = 1; n <= 100; ++n) {
+    CHECK(poisson_at_most(n, n + 400) == Approx(1).epsilon(1e-12));
+    CHECK(poisson_at_most(n, n + 400) <= 1);
+    CHECK(binomial_at_least(n, 0, 0.3) == Approx(1).epsilon(1e-12));
+    CHECK(binomial_at_least(n, 0, 0.3) <= 1);
+  }
+}
+
 TEST_CASE("the 99 % quantile of nodes in repair gives 18, 43 and 5 spares") {
   // rate x nodes x repair: 2.96e-3/d x 2,048 x 40.4 h = 10.2 out; 2.34e-3 x 12,500 x 24 h = 29.3;
   // 6.5e-3 x 128 x 40.4 h = 1.40.

@@ -67,6 +67,12 @@ TEST_CASE("saves that cost more than twice the MTTF are made once per MTTF") {
   CHECK(daly_interval(Seconds(3), Seconds(1)) == Seconds(1));
 }
 
+TEST_CASE("Daly's higher order holds up to saves of twice the MTTF: 0.8885 MTTF at 1.9") {
+  // delta / 2M = 0.95: sqrt(3.8) (1 + sqrt(0.95) / 3 + 0.95 / 9) - 1.9 = 1.949359 x 1.430448 - 1.9; from 2 on it is M.
+  CHECK(daly_interval(Seconds(1.9), Seconds(1)).value == Approx(0.888457).epsilon(1e-6));
+  for (const double delta : {2.0, 2.5, 2.9}) CHECK(daly_interval(Seconds(delta), Seconds(1)) == Seconds(1));
+}
+
 TEST_CASE("a repair without failures only lengthens each downtime") {
   // M + D outside the exponentials: E[T] grows by (M + D) / M.
   const auto t = [](Seconds d) {
@@ -150,6 +156,8 @@ TEST_CASE("SPARe's redundancy is floor(log2 N + 0.833)") {
   CHECK(spare_redundancy(200) == 8);    // log2 = 7.64
   CHECK(spare_redundancy(600) == 10);   // 9.23
   CHECK(spare_redundancy(1000) == 10);  // 9.97
+  CHECK(spare_redundancy(143) == 7);    // 7.1599 + 0.833 = 7.993
+  CHECK(spare_redundancy(144) == 8);    // 7.1699 + 0.833 = 8.003
   // Without restarts it is Young's interval and one save more: s + sqrt(s^2 + 2 s T_f), s = 2, T_f = 3: 2
   // + 4.
   CHECK(spare_checkpoint_interval(Seconds(2), Seconds(3), Seconds(0)) == Seconds(6));

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "tests/error_of.hpp"
 #include "tests/failures/runs.hpp"
@@ -101,6 +102,28 @@ TEST_CASE("rates count nodes, GPUs, groups or the job") {
   f.domain = Domain::group;
   f.size = 4;
   CHECK(system_rate(f, scale) == EventRate(4));
+}
+
+TEST_CASE("a class is addressed by its name's FNV-1a hash of 64 bits") {
+  // Test vectors of Fowler, Noll and Vo: "", "a", "foobar".
+  CHECK(class_address("") == 0xcbf29ce484222325U);
+  CHECK(class_address("a") == 0xaf63dc4c8601ec8cU);
+  CHECK(class_address("foobar") == 0x85944171f73967e8U);
+}
+
+TEST_CASE("an event takes n b + (1 - b)^n nodes of a domain of n on average, as it takes one at least") {
+  const JobScale scale{1000, 8, 1, 0};
+  FailureClass failure;
+  CHECK(mean_victims(failure, scale) == 1);
+  failure.domain = Domain::group;
+  for (const auto& [size, blast, taken] :
+       {std::tuple{2, 0.5, 1.25}, {2, 0.1, 1.01}, {4, 0.25, 1.31640625}, {16, 1.0, 16.0}}) {
+    failure.size = size;
+    failure.blast = blast;
+    CHECK(mean_victims(failure, scale) == Approx(taken).epsilon(1e-12));
+  }
+  failure.domain = Domain::job;
+  CHECK(mean_victims(failure, scale) == 0);
 }
 
 TEST_CASE("every law keeps the mean gap, and its own spread") {

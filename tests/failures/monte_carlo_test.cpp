@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -161,4 +162,54 @@ TEST_CASE("days are those of the trials that finished, and unknown when none did
   const RunSummary quiet = test::trials(in, 4);
   CHECK(quiet.unfinished == 0);
   CHECK(quiet.days.mean == Approx(103'340.0 / 86'400).epsilon(1e-9));  // 333 saves of 10 s, and the last one
+}
+
+TEST_CASE("a wait is told by its mean: one of a minute") {
+  // Two standbys, a node lost every 1,000 s of up-time, no repair in sight: the third waits to the window's end.
+  RunInput in = test::simple_run(1, {300, 0, 0}, 0);
+  in.failures.classes = {test::clockwork(1000, Action::swap)};
+  in.failures.classes[0].domain = Domain::node;
+  in.failures.classes[0].repair = Seconds(300 * kDay);
+  in.recovery.policy = find_recovery_policy("hot_spare");
+  in.recovery.spares = 2;
+  in.window = Seconds(3060);
+  const RunSummary s = test::trials(in, 1);
+  CHECK(s.waits == 1);
+  CHECK(s.mean_wait.value == Approx(60).epsilon(1e-8));
+}
+
+TEST_CASE("where nothing fails the search for an interval goes to the end of its grids: 4 x 1.96 x 1.3225") {
+  // Grids of factors 2, 1.4 and 1.15, two steps to each side: fewer saves are better, so the last of each wins.
+  RunInput in = test::simple_run(1, {60, 1, 0}, 0);
+  in.window = Seconds(100'000);
+  MonteCarloOptions options;
+  options.trials = 1;
+  CHECK(optimal_interval(in, Seconds(60), options).value == Approx(60 * 4 * 1.96 * 1.3225).epsilon(1e-12));
+}
+
+TEST_CASE("how runs unfold: of 21 trials the 2nd, 11th and 20th are the band, and at the end all is done") {
+  RunInput in = test::simple_run(1, {600, 10, 0}, 100);
+  in.failures.classes = {test::job_failure(EventRate(1 / (3 * kHour)))};
+  in.window = Seconds(10 * kDay);
+  MonteCarloOptions options;
+  options.trials = 21;
+  std::vector<double> useful;
+  for (const RunResult& r : simulate_trials(in, options))
+    useful.push_back(test::seconds_in(r, Bucket::useful));
+  std::sort(useful.begin(), useful.end());
+  const std::vector<TimePoint> all = over_time(in, 1, options);
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].at == Seconds(10 * kDay));
+  CHECK(all[0].done_p5 == Approx(useful[1]).epsilon(1e-10));
+  CHECK(all[0].done_p50 == Approx(useful[10]).epsilon(1e-10));
+  CHECK(all[0].done_p95 == Approx(useful[19]).epsilon(1e-10));
+  // Steps that are done are a share of all, whatever the rounding of some hundred stretches: 1 at the end.
+  in.window.reset();
+  in.steps.phases[0].step_time = Seconds(0.7);
+  for (std::int64_t steps = 100'001; steps < 100'021; ++steps) {
+    in.steps.phases[0].steps = steps;
+    const TimePoint end = over_time(in, 1, options).back();
+    CHECK(end.done_p5 == Approx(1).epsilon(1e-12));
+    CHECK(end.done_p95 <= 1);
+  }
 }

@@ -70,3 +70,53 @@ TEST_CASE("a record by cause: rates with Garwood's interval, repairs with open o
   CHECK(fits[0].gaps.front().law != Law::exponential);  // nine equal gaps
   CHECK(fits[1].gaps.empty());
 }
+
+TEST_CASE("Akaike's criterion counts two for each parameter and twice the log-likelihood") {
+  const CensoredSample sample{{1, 2, 3}, {4, 10}};
+  const LawFit one = fit_law(Law::exponential, sample), two = fit_law(Law::weibull, sample);
+  CHECK(one.aic == Approx(2 + 6 * std::log(20.0 / 3) + 6).epsilon(1e-12));
+  CHECK(two.aic == Approx(4 - 2 * two.log_likelihood).epsilon(1e-12));
+}
+
+TEST_CASE("an exponential through equal gaps is 0.632 from them: p 0.581 for one of them, 0.0456 for four") {
+  // F(mean) = 1 - 1/e. Stephens (1970): x = (sqrt n + 0.12 + 0.11 / sqrt n) D = 0.7775 and 1.3749;
+  // p = 2 (e^{-2 x^2} - e^{-8 x^2} + e^{-18 x^2} ...).
+  const LawFit one = fit_law(Law::exponential, {{7}, {}});
+  CHECK(one.ks_distance == Approx(1 - std::exp(-1)).epsilon(1e-12));
+  CHECK(one.ks_p == Approx(0.581130946).epsilon(1e-8));
+  const LawFit four = fit_law(Law::exponential, {{7, 7, 7, 7}, {}});
+  CHECK(100 * four.ks_p == Approx(4.56223791).epsilon(1e-8));
+}
+
+TEST_CASE("a lognormal of mean 1 and sigma 1 has its median at e^-0.5 and 84.13 % below e^0.5") {
+  CHECK(law_cdf(Law::lognormal, 1, Seconds(1), std::exp(-0.5)) == Approx(0.5).epsilon(1e-12));
+  CHECK(law_cdf(Law::lognormal, 1, Seconds(1), std::exp(0.5)) == Approx(0.841344746068543).epsilon(1e-12));
+  CHECK(law_cdf(Law::lognormal, 2, Seconds(1), std::exp(-2)) == Approx(0.5).epsilon(1e-12));
+}
+
+TEST_CASE("fits to uncensored gaps solve the likelihood equations") {
+  // Lognormal through e, e, e^3, e^3: mu 2, sigma 1, mean e^2.5; 4 x (-1/2 - ln sqrt(2 pi)) - (1 + 1 + 3 + 3).
+  const double e = std::exp(1), e3 = std::exp(3);
+  const LawFit lognormal = fit_law(Law::lognormal, {{e, e, e3, e3}, {}});
+  CHECK(lognormal.shape == Approx(1).epsilon(1e-4));
+  CHECK(lognormal.mean.value == Approx(std::exp(2.5)).epsilon(1e-4));
+  CHECK(lognormal.log_likelihood == Approx(-13.675754132818691).epsilon(1e-9));
+  // Weibull: sum (x / scale)^k = n, 1 / k + mean(ln x) = sum x^k ln x / sum x^k. Gamma: the sample's own mean,
+  // ln k - psi(k) = ln(mean x) - mean(ln x), psi by the slope of ln Gamma.
+  const std::vector<double> gaps{1, 2, 3, 5, 8, 13, 21};
+  const auto n = static_cast<double>(gaps.size());
+  const LawFit weibull = fit_law(Law::weibull, {gaps, {}}), gamma = fit_law(Law::gamma, {gaps, {}});
+  const double k = weibull.shape, scale = weibull.mean.value / std::tgamma(1 + 1 / k);
+  double logs = 0, powers = 0, weighted = 0, sum = 0;
+  for (const double x : gaps) {
+    sum += x;
+    logs += std::log(x);
+    powers += std::pow(x, k);
+    weighted += std::pow(x, k) * std::log(x);
+  }
+  CHECK(powers / std::pow(scale, k) == Approx(n).epsilon(1e-4));
+  CHECK(1 / k + logs / n == Approx(weighted / powers).epsilon(1e-4));
+  CHECK(gamma.mean.value == Approx(sum / n).epsilon(1e-4));
+  const double psi = (std::lgamma(gamma.shape + 1e-4) - std::lgamma(gamma.shape - 1e-4)) / 2e-4;
+  CHECK(10 * (std::log(gamma.shape) - psi) == Approx(10 * (std::log(sum / n) - logs / n)).epsilon(1e-4));
+}

@@ -162,6 +162,21 @@ TEST_CASE("the law of one state keeps its mean and leaves the others alone") {
   CHECK(s.ledger[static_cast<std::size_t>(Bucket::restart)] / (100.0 / 1100) == Approx(1).epsilon(0.01));
 }
 
+TEST_CASE("less than a tenth of a node in repair is nothing to be told of") {
+  // One node, no spares, repairs of 40.4 h: 0.099 and 0.101 nodes are out on average.
+  RecoverySettings s;
+  s.policy = "wait";
+  const auto said = [&](double out) {
+    FailureModel model;
+    FailureClass failure;
+    failure.rate = {EventRate(out / (40.4 * kHour)), "node"};
+    model.classes = {failure};
+    return warnings(resolve(s, JobScale{}, model), model, JobScale{}).size();
+  };
+  CHECK(said(0.099) == 0);
+  CHECK(said(0.101) == 1);
+}
+
 TEST_CASE("a policy that keeps fewer nodes than are in repair says that the job mostly waits") {
   FailureModel model;
   FailureClass failure;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "failures/save_history.hpp"
+#include "failures/save_levels.hpp"
 #include "tests/failures/runs.hpp"
 
 using namespace runcast;
@@ -125,6 +126,28 @@ TEST_CASE("a hopeless run is given up after 10,000 failures, not after 20 times 
   CHECK(!r.finished);
   CHECK(r.unplanned <= 10'000);
   CHECK(r.unplanned > 9'900);
+}
+
+TEST_CASE("the pace of a run is looked at after 10,000 events, not before") {
+  // Each second of up-time a failure, restarts of 10 min; the 10,000th ends the run and interrupts nothing any more.
+  RunInput in = simple_run(5000 * 3600, {300, 10, 0}, 600);
+  in.failures.classes = {clockwork(1)};
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(!r.finished);
+  CHECK(r.events_by_class[0] == 10'000);
+  CHECK(r.unplanned == 9'999);
+}
+
+TEST_CASE("a run is given up when at its pace less than half of the work is saved at the end of its time") {
+  // Of 100 s up to a failure 60 are saved; 30 days of steps may take 20 times that and 30 days. With restarts of 2,700 s
+  // 60 x 21 / 2,800 = 0.45 of the work would be saved by then, with 2,100 s 0.573.
+  RunInput in = simple_run(30 * 86'400, {60, 0, 0}, 2700);
+  in.failures.classes = {clockwork(100)};
+  CHECK(simulate_run(in, 1, 0).events_by_class[0] == 10'000);
+  in.recovery.times.start = 2100_s;
+  const RunResult longer = simulate_run(in, 1, 0);
+  CHECK(longer.events_by_class[0] > 20'000);
+  CHECK(longer.wall == to_clock(Seconds(21 * 30 * kDay)));
 }
 
 TEST_CASE("a run with many failures that gets on is not given up") {
@@ -421,4 +444,67 @@ TEST_CASE("runs that cannot be simulated are told in sentences") {
   in = simple_run(10, {10, 2, 0}, 0);
   in.steps.phases[0].steps = 1'000'000'000;
   CHECK(problems(in).at(0) == "the run takes more than 10 years even without failures");
+}
+
+TEST_CASE("a step with a replica lost is not faster than the whole job's, however it was measured") {
+  RunInput in = simple_run(1, {300, 0, 0}, 0);
+  in.scale.nodes = in.scale.replicas = 4;
+  in.failures.classes = {clockwork(1000, Action::reset)};
+  in.failures.classes[0].domain = Domain::node;
+  in.recovery.policy = find_recovery_policy("elastic");
+  in.recovery.times.start = to_clock(Seconds(10 * kDay));
+  in.recovery.max_lost = 1;
+  in.window = Seconds(1500);
+  // 500 s at 1.05: 500 (1 - 1 / 1.05); at 0.9 as at 1.
+  for (const auto& [step, deficit] : {std::pair{1.05, 500 * (1 - 1 / 1.05)}, {0.9, 0.0}}) {
+    in.steps.phases[0].with_lost = {Seconds(step)};
+    CHECK(seconds_in(simulate_run(in, 1, 0), Bucket::elastic_deficit) == Approx(deficit).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("the first hour of a day has the sine of its middle: 3,000 s at a swing of a half take 2,816.2 s") {
+  // 1 + sin(7.5 deg) / 2 = 1.06526310.
+  RunInput in = simple_run(3000, {4000, 0, 0}, 0);
+  in.conditions.diurnal = 0.5;
+  CHECK(to_seconds(simulate_run(in, 1, 0).wall).value == Approx(3000 / 1.06526310).epsilon(1e-8));
+}
+
+TEST_CASE("the second hour of a day has a pace of its own, after 3,600 s of the first's") {
+  // Work done: 3,600 s x (1 + sin(7.5 deg) / 2) in the first hour, the same with sin(22.5 deg) in the second, no rest.
+  const double first = 3600 * (1 + std::sin(7.5 / 180 * 3.14159265358979323846) / 2);
+  const double second = 3600 * (1 + std::sin(22.5 / 180 * 3.14159265358979323846) / 2);
+  RunInput in = simple_run(1, {1e6, 0, 0}, 0);
+  in.steps.phases[0].step_time = Seconds(first + second);
+  in.conditions.diurnal = 0.5;
+  CHECK(to_seconds(simulate_run(in, 1, 0).wall).value == Approx(7200).epsilon(1e-11));
+}
+
+TEST_CASE("a slow run whose saves slow it besides: each has its own share of the time") {
+  // All runs at half speed: 600 s of work take 1,200. Then 120 s of persisting at factor 1.5 do 40 s of work, and of the
+  // 80 s lost 120 (1 - 1 / 1.5) = 40 are the save's. The last 60 s of work take 120, and its save 120 to be durable.
+  RunInput in = simple_run(700, {600, 0, 120}, 0);
+  in.checkpoint.slowdown = 1.5;
+  in.conditions.straggler = {1, 0};
+  const RunResult r = simulate_run(in, 1, 0);
+  CHECK(seconds_in(r, Bucket::useful) == Approx(700).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::checkpoint) == Approx(40 + 120).epsilon(kNear));
+  CHECK(seconds_in(r, Bucket::slow) == Approx(600 + 40 + 60).epsilon(kNear));
+}
+
+TEST_CASE(
+    "a slower level saves at the nearest whole number of the faster one's saves, never before it is done") {
+  const auto stride = [](double interval, double persist) {
+    CheckpointPlan plan;
+    plan.levels = {{"memory", Seconds(60), Seconds(0), Seconds(0), Seconds(0)},
+                   {"durable", Seconds(interval), Seconds(0), Seconds(persist), Seconds(0)}};
+    const StepGrid grid{0_s, 10'000_s, 1_s};
+    SaveLevels levels(plan, std::nullopt, {grid});
+    levels.set_grid(grid);
+    return levels.level(1).stride;
+  };
+  CHECK(stride(145, 0) == 120_s);  // 2.42 minutes
+  CHECK(stride(149, 0) == 120_s);
+  CHECK(stride(151, 0) == 180_s);
+  CHECK(stride(155, 0) == 180_s);
+  CHECK(stride(145, 130) == 180_s);  // not done after two
 }
