@@ -79,7 +79,7 @@ def find(root):
                 line = text.count("\n", 0, token.start()) + 1
                 source = lines[line - 1]
                 floating = "." in wrong
-                quantity = re.search(r"constexpr (double|float|Seconds|Bytes|Flops|std::int64_t|int) k\w+", source) and "[" not in source
+                quantity = re.search(r"constexpr (double|float|Seconds|Bytes|Flops|std::int64_t|int) k\w+", source) and "[" not in source.split("//")[0]
                 if not floating and not quantity and before not in "*/" and after not in ("*", "/"):
                     continue
                 if before == "[" or after == "]" or (before == "<" and after in (">", ",")) or "case " in source:

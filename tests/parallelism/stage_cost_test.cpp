@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -324,42 +325,47 @@ TEST_CASE("a group's share of NVLink is that of its ranks' NICs together, at mos
   CHECK(link_share(links) == 0);
 }
 
-// Without overlap each of 4 equal layers waits for its gather; the embedding's and the head's tables are gathered too.
-TEST_CASE("ZeRO-3 without overlap adds each layer's gather, whatever the layer computes") {
+// What one more layer adds to the forward pass of ZeRO-3 over 8 ranks, ms, and the gather of its parameters.
+struct ShardedLayer {
+  double compute, data, gather;
+};
+ShardedLayer sharded_layer(std::int64_t sequence, bool overlap) {
   StepCase c;
   c.layout.data = 8;
   c.profile.host_per_layer = Seconds(0);
   c.training.sharding.kind = Sharding::Kind::zero3;
-  c.training.overlap.data = false;
-  double layer[2];
-  for (const int more : {0, 1}) {
-    c.model.layers = 4 + more;
-    layer[more] = costs_of(c).at(0).forward.cost.data.value;
+  c.training.overlap.data = overlap;
+  c.training.sequence_length = sequence;
+  std::array<PassCost, 2> forward;
+  for (const std::size_t more : {0U, 1U}) {
+    c.model.layers = 4 + static_cast<std::int64_t>(more);
+    forward[more] = costs_of(c).at(0).forward.cost;
   }
   const Fabric built(c.node, c.nodes(), c.fabric);
   const Network network(built, packed_placement(8));
   const GroupTable groups = GroupTable::of(network, c.layout, c.training.sharding);
   const Seconds gather = parameter_gather(network, c.profile, Bytes(2 * 218112000.0), groups.shard);
-  CHECK(1e3 * (layer[1] - layer[0]) == doctest::Approx(1e3 * gather.value).epsilon(1e-9));
+  return {1e3 * (forward[1].compute - forward[0].compute).value,
+          1e3 * (forward[1].data - forward[0].data).value, 1e3 * gather.value};
 }
 
-// Overlapped, a layer that computes longer than its gather hides it and is slowed by overlap_slowdown of it.
-TEST_CASE("ZeRO-3 slows a layer that hides its gather by overlap_slowdown of the gather") {
-  StepCase c;
-  c.layout.data = 8;
-  c.profile.host_per_layer = Seconds(0);
-  c.training.sharding.kind = Sharding::Kind::zero3;
-  double data[2];
-  for (const int more : {0, 1}) {
-    c.model.layers = 4 + more;
-    data[more] = costs_of(c).at(0).forward.cost.data.value;
+TEST_CASE("ZeRO-3 without overlap adds each layer's gather, whatever the layer computes") {
+  for (const std::int64_t sequence : {512, 8192}) {
+    const ShardedLayer layer = sharded_layer(sequence, false);
+    CHECK(layer.data == doctest::Approx(layer.gather).epsilon(1e-9));
   }
-  const Fabric built(c.node, c.nodes(), c.fabric);
-  const Network network(built, packed_placement(8));
-  const GroupTable groups = GroupTable::of(network, c.layout, c.training.sharding);
-  const Seconds gather = parameter_gather(network, c.profile, Bytes(2 * 218112000.0), groups.shard);
-  CHECK(1e3 * (data[1] - data[0]) ==
-        doctest::Approx(1e3 * gather.value * c.node.gpu.kernels.overlap_slowdown).epsilon(1e-9));
+}
+
+// Gathered one layer ahead, beside the one before: 8192 tokens compute longer than 436 MB travel, 512 tokens shorter.
+TEST_CASE(
+    "ZeRO-3 slows a layer that hides its gather by overlap_slowdown of it; one that does not takes the "
+    "gather") {
+  const ShardedLayer longer = sharded_layer(8192, true), shorter = sharded_layer(512, true);
+  CHECK(longer.compute > longer.gather);
+  CHECK(longer.data ==
+        doctest::Approx(longer.gather * StepCase().node.gpu.kernels.overlap_slowdown).epsilon(1e-9));
+  CHECK(2 * shorter.compute < shorter.gather);
+  CHECK(shorter.compute + shorter.data == doctest::Approx(shorter.gather).epsilon(1e-9));
 }
 
 }  // namespace
