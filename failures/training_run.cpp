@@ -440,8 +440,8 @@ std::vector<std::string> problems(const RunInput& input) {
   const double quiet = quiet_rate(input) * (input.window ? input.window->value : 20 * total + 30 * kDay);
   if (quiet > kMostQuietEvents)
     sentences.push_back(fmt::format(
-        "failures of action planned, slow and corrupt strike {:.3g} times before a run is given up; "
-        "lower their rates to 100,000 times in all",
+        "failures of action planned, slow, stall, outage and corrupt strike {:.3g} times before a run is "
+        "given up; lower their rates to 100,000 times in all",
         quiet));
   return sentences;
 }

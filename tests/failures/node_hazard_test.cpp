@@ -48,6 +48,29 @@ TEST_CASE("a repair cures a lemon") {
   CHECK(test::trials(in, 100).unplanned.mean == Approx(505).epsilon(0.01));
 }
 
+TEST_CASE("a broken node fails again after its recurrence time on average, a lemon after its own extra") {
+  // 20,000 exponential draws know a mean to 0.7 %. A lemon's extra rate is the nodes' own times its multiplier less one.
+  FailureModel model;
+  model.classes = {test::job_failure(EventRate(1 / (10 * kDay)), Action::reset)};
+  model.classes[0].domain = Domain::node;
+  model.lemons.multiplier = 5;
+  const auto mean_gap = [&](const Node& node) {
+    double sum = 0;
+    for (std::uint64_t trial = 0; trial < 20'000; ++trial) {
+      NodeHazard hazard(model, JobScale{}, Seconds(kDay), 1, trial);
+      hazard.enter(0, node, Duration{});
+      sum += in_days(to_seconds(hazard.next()));
+    }
+    return sum / 20'000;
+  };
+  Node broken, lemon, both;
+  broken.broken = both.broken = true;
+  lemon.lemon = both.lemon = true;
+  CHECK(mean_gap(broken) == Approx(1).epsilon(0.012));
+  CHECK(mean_gap(lemon) == Approx(2.5).epsilon(0.018));
+  CHECK(mean_gap(both) == Approx(1 / 1.4).epsilon(0.012));
+}
+
 TEST_CASE("young nodes fail more often in their first weeks: N h (T + (k - 1) tau (1 - e^{-T/tau}))") {
   RunInput in = counting_run(0.02, 90);
   in.failures.young = {3, Seconds(30 * kDay), Seconds(0)};
