@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::int64_t kBlock = 50;     // trials between two looks at the stopping rule
 constexpr std::int64_t kAtOnce = 1000;  // trials whose results are held at a time, a multiple of kBlock
-constexpr std::int64_t kHopeless = 20;  // when none of so many finishes, no other is tried
+// When none of so many finishes, no other is tried; of the first few, when besides none came anywhere.
+constexpr std::int64_t kHopeless = 20, kStuck = 4;
+constexpr double kAnywhere = 0.01;  // useful share of the time
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 // work(trial) for trials [begin, end) on all threads. The first error by trial order is thrown on the caller's
@@ -68,7 +70,7 @@ class Fold {
   void add(const RunResult& r);
   std::int64_t trials() const { return static_cast<std::int64_t>(figures_.goodput.size()); }
   bool precise_enough(double limit) const;
-  bool hopeless() const { return !input_.window && unfinished_ == trials() && trials() >= kHopeless; }
+  bool hopeless() const;
   RunSummary summary() const;
   const TrialFigures& figures() const { return figures_; }
 
@@ -119,6 +121,11 @@ void Fold::add(const RunResult& r) {
   fleet_.suspects += static_cast<double>(r.fleet.suspects);
 }
 
+bool Fold::hopeless() const {
+  if (input_.window || unfinished_ < trials() || trials() < kStuck) return false;
+  return trials() >= kHopeless || *std::ranges::max_element(figures_.goodput) < kAnywhere;
+}
+
 bool Fold::precise_enough(double limit) const {
   if (hopeless()) return true;
   const Summary watched = input_.window ? summarize(figures_.goodput) : summarize_known(figures_.days);
@@ -165,7 +172,7 @@ void in_blocks(const RunInput& input, const MonteCarloOptions& options, Fold& fo
   INVARIANT(options.trials >= 1 && options.threads >= 1);
   const std::int64_t size = options.relative_half_width > 0 || options.stop ? kBlock : kAtOnce;
   for (std::int64_t begin = 0; begin < options.trials;) {
-    const std::int64_t to = begin == 0 ? kHopeless : (begin / size + 1) * size;
+    const std::int64_t to = begin < kStuck ? kStuck : begin < kHopeless ? kHopeless : (begin / size + 1) * size;
     const std::int64_t end = std::min(options.trials, to);
     std::vector<RunResult> block = run_block(input, options, begin, end);
     if (options.stop && options.stop->load()) return;

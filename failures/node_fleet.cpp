@@ -32,7 +32,7 @@ NodeFleet::NodeFleet(const FleetPlan& plan, const FailureModel& model, const Job
   }
   for (std::size_t i = 0; i < positions_.size(); ++i) {
     positions_[i] = static_cast<std::int32_t>(i);
-    nodes_[i].position = static_cast<std::int64_t>(i);
+    nodes_[i].position = static_cast<std::int32_t>(i);
   }
   if (plan.endless) return;
   auto next = static_cast<std::int32_t>(scale.nodes);
@@ -50,7 +50,7 @@ bool NodeFleet::is_lemon(std::size_t id) const {
 
 void NodeFleet::mark_broken(std::int32_t id, std::size_t cause) {
   nodes_[static_cast<std::size_t>(id)].broken = true;
-  nodes_[static_cast<std::size_t>(id)].cause = cause;
+  nodes_[static_cast<std::size_t>(id)].cause = static_cast<std::uint32_t>(cause);
 }
 
 // What has passed since the last change counts as the fleet was. An empty position is that of a node that was taken back
@@ -102,7 +102,7 @@ void NodeFleet::fail(std::int64_t position, const FailureClass& failure, std::si
   settle(now);
   remove(position);
   if (node(id).on_demand) return;  // given back
-  nodes_[static_cast<std::size_t>(id)].cause = index;
+  nodes_[static_cast<std::size_t>(id)].cause = static_cast<std::uint32_t>(index);
   const RepairShop& shop = plan_.shop;
   const bool staged = shop.staged && !failure.own_repair && failure.action == Action::swap;
   Ticket ticket{id, {}, {}, {}, false, true, false, staged};
@@ -197,7 +197,7 @@ void NodeFleet::take_back(const Returned& returned, Time now) {
   Node& record = nodes_[static_cast<std::size_t>(returned.node)];
   const Ticket& ticket = returned.ticket;
   if (ticket.retires) {
-    record = {-1, false, false, 0, record.stay, now};
+    record = {now, -1, 0, record.stay};
   } else if (ticket.staged) {
     record.broken = !ticket.fixed;
     record.lemon = record.lemon && !ticket.fixed;
@@ -257,7 +257,7 @@ void NodeFleet::place(std::int32_t id, Filling& filling) {
   const std::int64_t position = empty_.front();
   empty_.pop_front();
   Node& record = nodes_[static_cast<std::size_t>(id)];
-  record.position = position;
+  record.position = static_cast<std::int32_t>(position);
   ++record.stay;
   positions_[static_cast<std::size_t>(position)] = id;
   filling.entered.push_back(id);

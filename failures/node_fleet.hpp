@@ -45,12 +45,12 @@ struct FleetPlan {
   RepairShop shop;
 };
 
-struct Node {
-  std::int64_t position = -1;  // in the job; -1: elsewhere
+struct Node {  // small: each trial makes as many as the cluster has
+  Time born{};                 // when it was new (negative: before the run)
+  std::int32_t position = -1;  // in the job; -1: elsewhere
+  std::uint32_t cause = 0;     // class of its last failure
+  std::uint32_t stay = 0;      // how often it has entered the job
   bool lemon = false, broken = false;
-  std::size_t cause = 0;   // class of its last failure
-  std::uint32_t stay = 0;  // how often it has entered the job
-  Time born{};             // when it was new (negative: before the run)
   bool on_demand = false;  // in place of one that was taken back
 };
 

@@ -10,9 +10,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <sstream>
 
 #include "scenarios/interchange/megatron_options.hpp"
+#include "scenarios/interchange/pipeline_layout.hpp"
 #include "scenarios/interchange/shell_arguments.hpp"
 #include "scenarios/interchange/yaml_text.hpp"
 #include "sim/error.hpp"
@@ -22,6 +25,8 @@ namespace {
 
 using Given =
     std::map<std::string, ShellOption, std::less<>>;  // by name; a later one replaces an earlier one
+
+constexpr const char* kLayout = "--pipeline-model-parallel-layout";
 
 // The options of a script, read by name and kind.
 class Options {
@@ -126,6 +131,7 @@ constexpr std::pair<std::string_view, std::string_view> kOrigins[] = {
     {"head_as_layer", "--account-for-loss-in-pipeline-split"},
     {"first_stage_layers", "--decoder-first-pipeline-num-layers"},
     {"last_stage_layers", "--decoder-last-pipeline-num-layers"},
+    {"stage_layers", "--pipeline-model-parallel-layout"},
     {"tokens", "--train-samples"},
     {"sequence_length", "--seq-length"},
     {"global_batch", "--global-batch-size"},
@@ -340,6 +346,37 @@ class Importer {
          in_.has("--use-tp-pp-dp-mapping") ? "pipeline, data" : "data, pipeline");
   }
 
+  // Every stage's layers, which the other options of the split must not say too.
+  PipelineLayout custom_layout(std::int64_t layers, std::int64_t pp) {
+    PipelineLayout read;
+    try {
+      read = read_pipeline_layout(in_.text(kLayout));
+    } catch (const ConfigError& error) {
+      in_.fail(kLayout, error.what());
+    }
+    for (const char* other :
+         {"--decoder-first-pipeline-num-layers", "--decoder-last-pipeline-num-layers",
+          "--num-layers-per-virtual-pipeline-stage", "--account-for-embedding-in-pipeline-split",
+          "--account-for-loss-in-pipeline-split"})
+      if (in_.has(other)) in_.fail(kLayout, fmt::format("says what {} says too: give one of them", other));
+    const auto stages = static_cast<std::int64_t>(read.layers.size());
+    const std::int64_t sum = std::accumulate(read.layers.begin(), read.layers.end(), std::int64_t{0});
+    if (stages % pp != 0)
+      in_.fail(kLayout, fmt::format("has {} stages, which {} pipeline ranks do not divide", stages, pp));
+    if (const std::int64_t chunks = in_.count("--num-virtual-stages-per-pipeline-rank", stages / pp);
+        chunks != stages / pp)
+      in_.fail(kLayout, fmt::format("has {} stages a rank; --num-virtual-stages-per-pipeline-rank is {}",
+                                    stages / pp, chunks));
+    if (sum != layers) in_.fail(kLayout, fmt::format("has {} layers (t); --num-layers is {}", sum, layers));
+    if (const std::int64_t predicted = in_.count("--mtp-num-layers", 0); read.predicted != predicted)
+      in_.fail(kLayout, fmt::format("has {} prediction layers (m); --mtp-num-layers is {}", read.predicted,
+                                    predicted));
+    if (read.predicted > 0 && read.predicted_stage + 1 != stages)
+      note("{}: the prediction layers of stage {} of {} are computed with the loss, in the last", kLayout,
+           read.predicted_stage + 1, stages);
+    return read;
+  }
+
   void schedule() {
     const std::int64_t layers = in_.needed("--num-layers"), pp = pipeline();
     std::int64_t chunks = in_.count("--num-virtual-stages-per-pipeline-rank", 1);
@@ -350,12 +387,16 @@ class Importer {
                  fmt::format("{} x {} pipeline ranks do not divide {} layers", each, pp, layers));
       chunks = layers / pp / each;
     }
+    std::optional<PipelineLayout> custom;
+    if (also(kLayout)) custom = custom_layout(layers, pp);
+    if (custom) chunks = static_cast<std::int64_t>(custom->layers.size()) / pp;
     line("schedule:");
     line("  name: {}", chunks > 1 ? "interleaved_1f1b" : "1f1b");
     line("  virtual_stages: {}", chunks);
     if (chunks > 1 && in_.has("--microbatch-group-size-per-virtual-pipeline-stage"))
       line("  group_size: {}", in_.count("--microbatch-group-size-per-virtual-pipeline-stage", pp));
     line("  p2p: {}", chunks > 1 && !in_.has("--no-overlap-p2p-communication") ? "overlapped" : "blocking");
+    if (custom) return line("  stage_layers: [{}]", fmt::join(custom->layers, ", "));
     const bool embedding = also("--account-for-embedding-in-pipeline-split"),
                head = also("--account-for-loss-in-pipeline-split");
     // One layer a stage: embedding and head have the first and the last to themselves, as without the keys.

@@ -7,6 +7,7 @@
 
 #include "scenarios/interchange/megatron.hpp"
 #include "scenarios/interchange/megatron_options.hpp"
+#include "scenarios/interchange/pipeline_layout.hpp"
 
 namespace runcast {
 namespace {
@@ -50,7 +51,7 @@ Text layer_frequency(const Scenario& s) {
 
 // Layers of the stages as Megatron-LM's options say them, which otherwise divides evenly.
 struct Split {
-  bool said = true;  // false: no option for it
+  bool said = true;  // false: only --pipeline-model-parallel-layout says it
   std::int64_t first = 0, last = 0;
   bool embedding = false, head = false;
 };
@@ -169,8 +170,13 @@ const Row kRows[] = {
      }},
     {"--use-tp-pp-dp-mapping",
      [](const Scenario& s) { return flag(s.layout.order[2] == Axis::pipeline && s.layout.pipeline > 1); }},
+    {"--pipeline-model-parallel-layout",
+     [](const Scenario& s) {
+       return split_of(s).said ? Text()
+                               : pipeline_layout_text(s.schedule.stage_layers, s.model.predicted_tokens);
+     }},
     {"--num-virtual-stages-per-pipeline-rank",
-     [](const Scenario& s) { return number(s.schedule.virtual_stages, 1); }},
+     [](const Scenario& s) { return split_of(s).said ? number(s.schedule.virtual_stages, 1) : Text(); }},
     {"--microbatch-group-size-per-virtual-pipeline-stage",
      [](const Scenario& s) {
        const int n = s.schedule.group_size;
@@ -368,12 +374,7 @@ bool silent_option(std::string_view name) {
 }
 
 void add_layout_notes(const Scenario& s, std::vector<std::string>& notes) {
-  const std::vector<std::int64_t>& layers = s.schedule.stage_layers;
-  constexpr std::size_t kMostShown = 16;
-  if (!split_of(s).said)
-    notes.push_back(fmt::format("schedule.stage_layers, {}{}, are left out: no option of core 0.12 says them",
-                                fmt::join(std::span(layers).first(std::min(layers.size(), kMostShown)), " "),
-                                layers.size() > kMostShown ? " ..." : ""));
+  if (!split_of(s).said) notes.emplace_back("--pipeline-model-parallel-layout is of core 0.13 and later");
   for (const PhaseSpec& phase : s.phases)
     notes.push_back(
         fmt::format("the phase {} ({:.4g} tokens, {} sequences of {}) is left out: a launch has one batch "

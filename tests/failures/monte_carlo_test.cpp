@@ -150,6 +150,18 @@ TEST_CASE("a thousand trials of LLaMA-3's 54 days count 419 unplanned and 47 pla
         0.90);  // "higher than 90 %" (RC-02), here with a restart of 6 min and saves every 5 min
 }
 
+TEST_CASE("a run that gets on, but far too slowly, is given up after 20 trials") {
+  // Saves of 10 s after 300 s of work, failures every 100 s: q = exp(-3.1) of the attempts reach the first save, q / (1 - q)
+  // = 0.0472 saves an attempt, 14.2 s kept per 100 s of work and 600 s of restart: 2 %, too little to end within 20 times
+  // the work and too much to be stuck.
+  RunInput in = test::simple_run(20'000'000, {300, 10, 0}, 600);
+  in.failures.classes = {test::job_failure(EventRate(0.01))};
+  const RunSummary slow = test::trials(in, 300);
+  CHECK(slow.trials == 20);
+  CHECK(slow.unfinished == 20);
+  CHECK(slow.goodput.mean > 0.01);
+}
+
 TEST_CASE("days are those of the trials that finished, and unknown when none did") {
   RunInput in = test::simple_run(100'000, {300, 10, 0}, 600);
   in.failures.clock = HazardClock::always;
@@ -157,7 +169,7 @@ TEST_CASE("days are those of the trials that finished, and unknown when none did
   const RunSummary hopeless = test::trials(in, 4);
   CHECK(hopeless.unfinished == 4);
   CHECK(std::isnan(hopeless.days.mean));
-  CHECK(test::trials(in, 300).trials == 20);  // none of the first 20 finished: no other is tried
+  CHECK(test::trials(in, 300).trials == 4);  // a failure a second: none of the first 4 came anywhere
   in.failures.classes = {test::job_failure(EventRate(1e-9))};
   const RunSummary quiet = test::trials(in, 4);
   CHECK(quiet.unfinished == 0);

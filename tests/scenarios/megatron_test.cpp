@@ -439,9 +439,10 @@ TEST_CASE("layers of the first and last stage are exported, and what has no opti
   CHECK(told(ends.options, "--decoder-last-pipeline-num-layers 5"));
   CHECK(told(ends.options, "--max-position-embeddings 8192"));
   CHECK(ends.notes.empty());
-  CHECK(exported("schedule: {name: 1f1b, stage_layers: [9, 8, 7, 8]}\n" + training).notes ==
-        std::vector<std::string>{
-            "schedule.stage_layers, 9 8 7 8, are left out: no option of core 0.12 says them"});
+  const MegatronExport uneven = exported("schedule: {name: 1f1b, stage_layers: [9, 8, 7, 8]}\n" + training);
+  CHECK(told(uneven.options, "--pipeline-model-parallel-layout \"Et*9|t*8|t*7|t*8L\""));
+  CHECK(uneven.notes ==
+        std::vector<std::string>{"--pipeline-model-parallel-layout is of core 0.13 and later"});
   const MegatronExport rest = exported(
       "schedule: {name: 1f1b}\ntraining: {sequence_length: 8192, global_batch: 16, optimizer: shampoo, "
       "recompute: [mlp_activation, norms], sharding: {hsdp: 2}, phases: [{name: ramp, tokens: 1M, "
@@ -456,4 +457,61 @@ TEST_CASE("layers of the first and last stage are exported, and what has no opti
                           "the sharding group of 2 ranks is left out: all replicas are one group",
                           "the optimizer shampoo is left out: Megatron-LM then runs Adam",
                           "recomputation of mlp_activation is left out: no module of --recompute-modules"});
+}
+
+TEST_CASE("a layout of the pipeline says each stage's layers, and is written as it was read") {
+  // DeepSeek-V3 on 16 ranks of 2 stages (Megatron-Core's own example): 3 + 29 x 2 = 61 layers over 32 stages, prediction and
+  // loss in one each; the prediction layer is computed with the loss here.
+  const std::string rest =
+      " --hidden-size 4096 --num-attention-heads 32 --seq-length 2048 --micro-batch-size 1 "
+      "--global-batch-size 64 --vocab-size 32000 --pipeline-model-parallel-size 16 ";
+  const std::string script =
+      rest + "--num-layers 61 --mtp-num-layers 1 --pipeline-model-parallel-layout \"Et*3|(tt|)*29,m|L\"";
+  const Scenario s = scenario_of(script);
+  std::vector<std::int64_t> layers(32, 2);
+  layers[0] = 3;
+  layers[30] = layers[31] = 0;
+  CHECK(s.schedule.stage_layers == layers);
+  CHECK(s.schedule.virtual_stages == 2);
+  CHECK(s.schedule.row->name == "interleaved_1f1b");
+  CHECK(told(notes_of(script),
+             "--pipeline-model-parallel-layout: the prediction layers of stage 31 of 32 are computed with "
+             "the loss, in the last"));
+  CHECK(told(export_megatron(s).options, "--pipeline-model-parallel-layout \"Et*3|(tt|)*29|mL\""));
+
+  const std::string long_way = "E|" + std::string("(t|)*3,m|m||L");
+  CHECK(refusal(rest + "--num-layers 3 --mtp-num-layers 2 --pipeline-model-parallel-layout \"" + long_way +
+                "\"") == "x.sh:1: --pipeline-model-parallel-layout has prediction layers, m, in two stages");
+}
+
+TEST_CASE("a layout of the pipeline that Megatron-LM would not start with is refused with its line") {
+  const auto refused = [](const std::string& layout, const std::string& more = "") {
+    const std::string told = refusal(
+        "--num-layers 8 --hidden-size 4096 --num-attention-heads 32 --seq-length 2048 "
+        "--micro-batch-size 1 --global-batch-size 64 --vocab-size 32000 "
+        "--pipeline-model-parallel-size 4 " +
+        more + "\n--pipeline-model-parallel-layout '" + layout + "'");
+    const std::string place = "x.sh:2: --pipeline-model-parallel-layout ";
+    CHECK(told.starts_with(place));
+    return told.substr(std::min(place.size(), told.size()));
+  };
+  CHECK(refused("tt|tt|tt|ttL") == "has to begin with the embedding, E");
+  CHECK(refused("Ett|tt|tt|tt") == "has to end with the loss, L");
+  CHECK(refused("Ett|tt|tt|ttLL") == "has a second loss, L");
+  CHECK(refused("Ett|Ett|tt|ttL") == "has a second embedding, E");
+  CHECK(refused("Ett|tt|tt|ttt,L") == "has 9 layers (t); --num-layers is 8");
+  CHECK(refused("Ett|tt|ttttL") == "has 3 stages, which 4 pipeline ranks do not divide");
+  CHECK(refused("Ett|tt|tt|ttmL") == "has 1 prediction layers (m); --mtp-num-layers is 0");
+  CHECK(refused("Ett|tt|tm|tttL") == "has a transformer layer, t, after a prediction layer, m");
+  CHECK(refused("Ett|(tt|*2ttL") == "has a '(' that nothing closes");
+  CHECK(refused("Ett|tt|)*2ttL") == "has a ')' that nothing opens");
+  CHECK(refused("Ett|(tt|)*ttL") == "has a '*' without a number");
+  CHECK(refused("Et*99999999999999999999|L") ==
+        "has more than 100000 letters when its repetitions are written out");
+  CHECK(refused("E((((((((((t)*9)*9)*9)*9)*9)*9)*9)*9)*9)*9|L") == "nests parentheses more than 8 deep");
+  CHECK(refused("Ett|tt|xx|ttL").starts_with("has 'x': known are E embedding"));
+  CHECK(refused("Ett|(tt|)*2ttL", "--decoder-last-pipeline-num-layers 2") ==
+        "says what --decoder-last-pipeline-num-layers says too: give one of them");
+  CHECK(refused("Ett|(tt|)*2ttL", "--num-virtual-stages-per-pipeline-rank 2") ==
+        "has 1 stages a rank; --num-virtual-stages-per-pipeline-rank is 2");
 }

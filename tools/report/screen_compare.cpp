@@ -46,8 +46,9 @@ std::string terms_table(const Json& document, const char* path, const char* titl
     }
     if (any) table.row(std::move(cells));
   };
-  for (const auto& [key, unused] : part_of(differences.front(), "terms").items())
-    row(words_of(key), [&](const Json& difference) { return difference["terms"][key].get<double>(); });
+  for (const auto& term : part_of(differences.front(), "terms").items())
+    row(words_of(term.key()),
+        [&](const Json& difference) { return difference["terms"][term.key()].get<double>(); });
   row("together", [](const Json& difference) { return difference["total"].get<double>(); });
   return table.empty() ? std::string() : table.text(2) + "\n";
 }
