@@ -130,8 +130,8 @@ Flops head_forward_flops(const Model&, double tokens);
 //   exact_full     attention over the full square (torchtitan, older Megatron)
 //   six_n          6 N
 //   palm           6 N + 12 L a d s                                   [Chowdhery et al. 2022, appendix B]
-//   megatron_2021  72 s L h^2 (1 + s/6h + V/(12 h L)) a token, x 4/3 with full recomputation
-//                                                                     [Narayanan et al. 2021, eq. 3]
+//   megatron_2021  72 s L h^2 (1 + s/6h + V/(12 h L)) a token         [Narayanan et al. 2021, eq. 3]; with full
+//                  recomputation its first two terms x 4/3, the head is not computed again
 enum class FlopConvention { exact, exact_full, six_n, palm, megatron_2021 };
 std::string_view name_of(FlopConvention);
 Flops training_flops_per_token(const Model&, double sequence, FlopConvention);

@@ -325,7 +325,7 @@ nlohmann::ordered_json run_document(Document document, const Library& library,
   json["cost"] = std::move(outcome.cost);
   if (s.published) json["published"] = published_json(*s.published, json);
   if (options.studies)
-    json["studies"] = run_studies(s, in, phases, options);
+    json["studies"] = run_studies(s, in, phases, outcome.finishes, options);
   else if (options.log_trial)
     json["studies"]["log"] = trial_log(in, options.seed, *options.log_trial);
   add_intervals(json, e, prediction_interval(s, read_residuals(library)));
@@ -347,7 +347,7 @@ nlohmann::ordered_json goodput_document(Document document, const Library& librar
   json["run"] = std::move(outcome.run);
   if (!s.phases.empty()) json["run"]["phases"] = phases_json(phases);
   json["cost"] = std::move(outcome.cost);
-  json["studies"] = run_studies(s, in, phases, options);
+  json["studies"] = run_studies(s, in, phases, outcome.finishes, options);
   Json with_step = {{"step", step_json(s, e)}, {"run", json["run"]}, {"cost", json["cost"]}};
   add_intervals(with_step, e, prediction_interval(s, read_residuals(library)));
   json["run"] = std::move(with_step["run"]);

@@ -24,6 +24,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kDefaultTrials = 200;  // the mean of days to about 0.1 % on a 54-day run
 constexpr std::int64_t kStudyTrials = 40;     // of each point of a curve; the failures are the same at each
+constexpr std::int64_t kHopelessTrials =
+    4;  // likewise, of a run that never ends: each costs thousands of failures
 constexpr std::int64_t kMostAutoTrials = 10'000;
 constexpr double kAutoHalfWidth = 0.001;     // --trials auto: 95 % half-width over the mean
 constexpr std::int64_t kBandTrials = 1'000;  // quantiles of 5 and 95 % to some hundredths of the spread
@@ -318,6 +320,7 @@ RunOutcome run_outcome(const Scenario& s, const RunInput& in, const std::vector<
   TrialFigures figures;
   const RunSummary result = run_trials(in, options, &figures);
   RunOutcome out;
+  out.finishes = result.unfinished < result.trials;
   out.run = {{"ideal_days", result.ideal_days},
              {"days", summary_json(result.days)},
              {"goodput", summary_json(result.goodput)},
@@ -344,8 +347,9 @@ RunOutcome run_outcome(const Scenario& s, const RunInput& in, const std::vector<
 }
 
 nlohmann::ordered_json run_studies(const Scenario& s, const RunInput& in, const std::vector<RunPhase>& phases,
-                                   const ExperimentOptions& options) {
-  const MonteCarloOptions mc = study_options(options);
+                                   bool finishes, const ExperimentOptions& options) {
+  MonteCarloOptions mc = study_options(options);
+  if (!finishes) mc.trials = std::min(mc.trials, kHopelessTrials);
   Json studies = {{"trials", mc.trials}};
   if (Json curve = interval_curve_json(in, mc); !curve.is_null()) studies["interval"] = std::move(curve);
   if (in.recovery.policy->supply == Supply::spares && swap_rate(in.failures, in.scale).value > 0) {

@@ -24,17 +24,20 @@ RunInput run_input(const Scenario&, const StepTimes&, const StepExperiment&, con
 
 struct RunOutcome {
   nlohmann::ordered_json run, cost;
+  bool finishes = false;  // any of its trials
 };
 // `phases`: for what the GPUs do in their steps, and how many there are.
 RunOutcome run_outcome(const Scenario&, const RunInput&, const std::vector<RunPhase>& phases,
                        const ExperimentOptions&);
 
-// What `goodput` tells besides: simulated curves of interval and spares, the run over time, the band with
-// uncertain rates, and one trial's events where they are asked for.
 // One trial's events and stretches of time.
 nlohmann::ordered_json trial_log(const RunInput&, std::uint64_t seed, std::int64_t trial);
+
+// What `goodput` tells besides: simulated curves of interval and spares, the run over time, the band with
+// uncertain rates, and one trial's events where they are asked for. `finishes`: whether any trial of the run did;
+// otherwise fewer are played here.
 nlohmann::ordered_json run_studies(const Scenario&, const RunInput&, const std::vector<RunPhase>&,
-                                   const ExperimentOptions&);
+                                   bool finishes, const ExperimentOptions&);
 
 // Alternatives of one key on the same failures; the first is what the others are compared with.
 struct RunAlternative {

@@ -186,7 +186,10 @@ std::vector<PhaseSpec> read_phases(Section training, const Scenario& s) {
                        p.sequence_length > 1'000'000'000 || p.global_batch > 1'000'000'000))
       phase.fail("tokens",
                  "a phase needs a global_batch, a micro_batch and a sequence_length of 1 to 1,000,000,000");
-    if (phase.ok()) read_phase_layout(phase, s, p);
+    const bool sensible = phase.ok();  // otherwise the layout's rules would speak about nonsense
+    if (sensible) read_phase_layout(phase, s, p);
+    if (!sensible) phase.skip("layout");
+    if (!p.schedule) phase.skip("schedule");
     sum += p.tokens;
     phases.push_back(p);
   }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -73,7 +75,8 @@ Done done_in(const std::string& path, const std::string& header) {
     at = end + 1;
   }
   if (!done.any && !header.starts_with(text))
-    throw ConfigError(fmt::format("{}: it is no file of results; remove it, or give another --results", path));
+    throw ConfigError(
+        fmt::format("{}: it is no file of results; remove it, or give another --results", path));
   done.bytes = at;
   return done;
 }
@@ -133,20 +136,26 @@ SweepProgress run_sweep(const Study& study, const Shard& shard, const std::strin
   const Done before = done_in(path, header);
   if (before.any) fs::resize_file(path, before.bytes);
   std::ofstream out(path, before.any ? std::ios::binary | std::ios::app : std::ios::binary | std::ios::trunc);
+  if (!out) throw ConfigError(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+  const auto flush = [&] {
+    if (out.flush()) return;
+    throw ConfigError(fmt::format(
+        "cannot write {}: {}; the points that are there stay, and the same command goes on with the others",
+        path, std::strerror(errno)));
+  };
   if (!before.any) out << header << "\n";
-  out.flush();
+  flush();
   progress.done = progress.resumed = before.rows;
   const std::size_t batch = kBatch * static_cast<std::size_t>(options.threads);
-  while (out && progress.done < progress.points && !(stop && stop())) {
+  while (progress.done < progress.points && !(stop && stop())) {
     std::vector<std::int64_t> indices;
     for (std::int64_t k = progress.done; k < progress.points && indices.size() < batch; ++k)
       indices.push_back(shard.index + k * shard.of);
     for (const std::string& row : rows_of(study, indices, library, options)) out << row;
-    out.flush();
+    flush();
     progress.done += static_cast<std::int64_t>(indices.size());
     if (options.progress) options.progress(progress.done, progress.points);
   }
-  if (!out) throw ConfigError(fmt::format("cannot write {}", path));
   progress.complete = progress.done == progress.points;
   return progress;
 }

@@ -49,6 +49,12 @@ Text layer_frequency(const Scenario& s) {
   return number(e.every, 1);
 }
 
+// Stages of a pipeline rank for Megatron-LM: DualPipe's second one is another rank's first, held twice.
+std::int64_t chunks_of(const Scenario& s) {
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(s.schedule.stage_layers.size()) / std::max(1, s.layout.pipeline));
+}
+
 // Layers of the stages as Megatron-LM's options say them, which otherwise divides evenly.
 struct Split {
   bool said = true;  // false: only --pipeline-model-parallel-layout says it
@@ -61,14 +67,14 @@ Split split_of(const Scenario& s) {
   if (layers.size() < 2 || std::all_of(layers.begin(), layers.end(), [&](auto n) { return n == layers[0]; }))
     return out;
   if (layers.size() == 2) {
-    out.said = s.schedule.virtual_stages == 1;
+    out.said = chunks_of(s) == 1;
     if (out.said) out.last = layers.back();
     return out;
   }
   const std::int64_t middle = layers[1];
   out.said = std::all_of(layers.begin() + 1, layers.end() - 1, [&](auto n) { return n == middle; });
   if (!out.said) return out;
-  if (s.schedule.virtual_stages == 1) {
+  if (chunks_of(s) == 1) {
     out.first = layers.front() == middle ? 0 : layers.front();
     out.last = layers.back() == middle ? 0 : layers.back();
     out.said = layers.front() > 0 && layers.back() > 0;
@@ -176,11 +182,11 @@ const Row kRows[] = {
                                : pipeline_layout_text(s.schedule.stage_layers, s.model.predicted_tokens);
      }},
     {"--num-virtual-stages-per-pipeline-rank",
-     [](const Scenario& s) { return split_of(s).said ? number(s.schedule.virtual_stages, 1) : Text(); }},
+     [](const Scenario& s) { return split_of(s).said ? number(chunks_of(s), 1) : Text(); }},
     {"--microbatch-group-size-per-virtual-pipeline-stage",
      [](const Scenario& s) {
        const int n = s.schedule.group_size;
-       return s.schedule.virtual_stages > 1 && n != s.layout.pipeline ? number(n) : Text();
+       return chunks_of(s) > 1 && n != s.layout.pipeline ? number(n) : Text();
      }},
     {"--decoder-first-pipeline-num-layers", [](const Scenario& s) { return number(split_of(s).first); }},
     {"--decoder-last-pipeline-num-layers", [](const Scenario& s) { return number(split_of(s).last); }},
@@ -189,7 +195,7 @@ const Row kRows[] = {
     {"--account-for-loss-in-pipeline-split", [](const Scenario& s) { return flag(split_of(s).head); }},
     {"--no-overlap-p2p-communication",
      [](const Scenario& s) {
-       return flag(s.schedule.virtual_stages > 1 && s.schedule.point_to_point == PointToPoint::blocking);
+       return flag(chunks_of(s) > 1 && s.schedule.point_to_point == PointToPoint::blocking);
      }},
     {"--seq-length", [](const Scenario& s) { return number(s.training.sequence_length); }},
     {"--micro-batch-size", [](const Scenario& s) { return number(s.training.micro_batch); }},
@@ -426,7 +432,7 @@ MegatronExport export_megatron(const Scenario& s) {
   const std::string_view schedule = s.schedule.row != nullptr ? s.schedule.row->name : "";
   if (schedule != "1f1b" && schedule != "interleaved_1f1b")
     out.notes.push_back(fmt::format("Megatron-LM has no schedule {}: it runs {}", schedule,
-                                    s.schedule.virtual_stages > 1 ? "interleaved 1F1B" : "1F1B"));
+                                    chunks_of(s) > 1 ? "interleaved 1F1B" : "1F1B"));
   if (s.training.precision->name == "nvfp4")
     out.notes.emplace_back("nvfp4 is written as bf16: no option of core 0.12");
   if (s.model.window) out.notes.emplace_back("the sliding window is left out");

@@ -185,6 +185,23 @@ TEST_CASE("all errors of a file come at once, in its order") {
   CHECK(second < third);
 }
 
+TEST_CASE("a mistake elsewhere does not make a phase's own layout and schedule unknown keys") {
+  for (const char* wrong : {"layout.tensor=3", "training.tokens=-1T", "model=llama3-9b"}) {
+    Document document = Document::parse(
+        "model: llama3-8b\ncluster: {node: hgx-h100, nodes: 2, fabric: infiniband-ndr-rail}\n"
+        "layout: {tensor: 2}\ntraining: {tokens: 1T, sequence_length: 8192, global_batch: 512, phases: "
+        "[{tokens: 100B, "
+        "sequence_length: 32768, global_batch: 128, layout: {tensor: 4, pipeline: 2}, schedule: {name: "
+        "1f1b}}]}\n",
+        "x");
+    document.set(wrong);
+    const std::string told = error_of([&] { read_scenario(document, Library()); });
+    CAPTURE(told);
+    CHECK(!told.empty());
+    CHECK(told.find("unknown key") == std::string::npos);
+  }
+}
+
 TEST_CASE("phases obey the rules of the main stretch") {
   const std::string run =
       "model: llama3-8b\ncluster: {node: hgx-h100, nodes: 4}\n"

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "sim/random.hpp"
+#include "tests/error_of.hpp"
 
 namespace runcast {
 namespace {
@@ -80,6 +81,19 @@ TEST_CASE("a sweep that is killed 20 times at random moments, also within a line
   progress = run_sweep(study, {}, cut, library(), with_threads(3), nullptr);
   CHECK(progress.complete);
   CHECK(text_of(cut) == text_of(whole));
+}
+
+TEST_CASE("a sweep that cannot be written says why, and how it goes on") {
+  const Study study = study_of(kStudy);
+  const auto refused = [&](const std::string& path) {
+    return error_of([&] { run_sweep(study, {}, path, library(), with_threads(1), nullptr); });
+  };
+  CHECK(refused("/dev/full") ==
+        "cannot write /dev/full: No space left on device; the points that are there stay, and the same "
+        "command goes on with "
+        "the others");
+  CHECK(refused("no-such-folder/a.jsonl") ==
+        "cannot write no-such-folder/a.jsonl: No such file or directory");
 }
 
 TEST_CASE("three shards merge to the bytes of one process; a missing and a double point are named") {

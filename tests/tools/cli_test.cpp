@@ -243,6 +243,22 @@ TEST_CASE("-o writes the format of its suffix, leaves nothing else behind and no
   CHECK(here.files() == 2);
 }
 
+TEST_CASE("an option that changes nothing without another is refused, not passed over") {
+  const Workplace here;
+  const auto refused = [&](std::vector<std::string> words) {
+    const Ran ran = here.run(std::move(words));
+    CHECK(ran.status == 2);
+    return ran.err;
+  };
+  CHECK(refused({"model", "llama3-8b", "--power", "330 W"}) ==
+        "--power: it changes nothing without --tokens; give both, or neither\n");
+  CHECK(refused({"model", "llama3-8b", "--peak", "1979 TFLOP/s"}) ==
+        "--peak: it changes nothing without --measured; give both, or neither\n");
+  CHECK(refused({"scaling", "--compute", "1e23", "--precision", "fp8"}) ==
+        "--precision: it changes nothing without --gpu; give both, or neither\n");
+  CHECK(here.run({"model", "llama3-8b", "--power", "330 W", "--tokens", "1M"}).status == 0);
+}
+
 TEST_CASE("a command that fails leaves the file of an earlier one as it was") {
   const Workplace here;
   std::ofstream(here / "a.json") << "earlier";

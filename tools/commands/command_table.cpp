@@ -125,7 +125,7 @@ constexpr std::array kModelOptions = {
     Option{"tokens", 0, "N", "what training on, reading and generating so many tokens costs, e.g. 100M"},
     Option{"gpus", 0, "N", "GPUs that share the work of --tokens or gave --measured (default 1)"},
     Option{"mfu", 0, "SHARE", "with --tokens: model FLOPs utilization (default 1, a lower bound)"},
-    Option{"price", 0, "DOLLARS", "of a GPU-hour, e.g. '2 USD' (default: the library's)"},
+    Option{"price", 0, "DOLLARS", "with --tokens: of a GPU-hour, e.g. '2 USD' (default: the library's)"},
     Option{"power", 0, "WATTS", "with --tokens: of a GPU at work, e.g. '330 W' (default: its TDP)"},
     Option{"pue", 0, "FACTOR", "with --tokens: of the data center (default 1.1)"},
     Option{"carbon", 0, "KG", "with --tokens: kg CO2e a kWh (default 0.38, us-east)"},
@@ -350,7 +350,8 @@ const std::array kCommands = {
             "megatron: the options of Megatron-LM that the scenario stands for, one a line; `import "
             "megatron` reads\n"
             "them again. chakra: execution traces of one step for ASTRA-sim, one file a rank. slurm, "
-            "parallel: a script that runs a study in parts, by Slurm or GNU parallel. The folder of --prefix is made.\n\n"
+            "parallel: a script that runs a study in parts, by Slurm or GNU parallel. The folder of --prefix "
+            "is made.\n\n"
             "  runcast export megatron llama3-405b-16k\n"
             "  runcast export chakra one-node --prefix traces/one-node\n"
             "  runcast export slurm study.yaml --shards 32 > study.sbatch && sbatch study.sbatch\n"
@@ -377,12 +378,12 @@ const std::array kCommands = {
         "  runcast trace diff before.yaml after.yaml\n"
         "  runcast trace diff llama3-70b llama3-70b --set-b schedule.p2p=blocking --format csv\n",
         trace_command},
-    Command{
-        "init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
-        "Prints a scenario with the keys that most runs set and their legal values, or writes it to FILE. Its first line tells\n"
-        "editors with a YAML language server where the schema is.\n\n"
-        "  runcast init my.yaml && runcast run my.yaml\n",
-        init_command},
+    Command{"init", "a commented scenario to start from", "[FILE]", 0, 1, false, kInitOptions,
+            "Prints a scenario with the keys that most runs set and their legal values, or writes it to "
+            "FILE. Its first line tells\n"
+            "editors with a YAML language server where the schema is.\n\n"
+            "  runcast init my.yaml && runcast run my.yaml\n",
+            init_command},
     Command{"schema",
             "the JSON Schema of scenarios, and every key as a table",
             "[KIND]",

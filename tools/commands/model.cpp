@@ -49,8 +49,6 @@ Answer model_command(const Invocation& invocation) {
   if (const std::string measured = value_with_unit(invocation, "measured", 1); !measured.empty())
     r.measured = positive_quantity(measured, "--measured", kThroughputUnits);
   if (const auto peak = quantity_option(invocation, "peak", kRateUnits)) r.peak = FlopRate(*peak);
-  if (r.peak && !r.measured)
-    throw ConfigError("--peak: it judges a throughput; give --measured 'N tokens/s' as well");
   nlohmann::ordered_json document = model_document(r, invocation.library);
   std::string screen = model_screen(document, invocation.style);
   return Answer(std::move(document), std::move(screen));

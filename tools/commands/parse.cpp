@@ -59,6 +59,20 @@ void check_positionals(const Command& command, const std::vector<std::string>& p
                                   command.positionals.empty() ? "" : " ", command.positionals));
 }
 
+// "with --tokens: ..." of an option's help is a promise: without --tokens it would change nothing.
+void check_companions(const std::vector<Option>& options, const Arguments& arguments) {
+  constexpr std::string_view kWith = "with --";
+  for (const Option& option : options) {
+    const std::size_t end = option.help.find(':');
+    if (!option.help.starts_with(kWith) || end == std::string_view::npos || !arguments.has(option.name))
+      continue;
+    const std::string_view other = option.help.substr(kWith.size(), end - kWith.size());
+    if (!arguments.has(other))
+      throw ConfigError(
+          fmt::format("--{}: it changes nothing without --{}; give both, or neither", option.name, other));
+  }
+}
+
 }  // namespace
 
 std::vector<Option> options_of(const Command& command) {
@@ -107,7 +121,9 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
   } catch (const po::error& error) {
     throw ConfigError(fmt::format("runcast {}: {}", command.name, error.what()));
   }
-  if (!arguments.has("help")) check_positionals(command, arguments.positionals);
+  if (arguments.has("help")) return arguments;
+  check_positionals(command, arguments.positionals);
+  check_companions(options, arguments);
   return arguments;
 }
 
