@@ -15,7 +15,9 @@ namespace runcast {
 namespace {
 
 constexpr Work kEndless{kNever.ns / 4};
-constexpr std::int64_t kReview = 10'000;  // events between two looks at whether the run gets anywhere
+// Events between two looks at whether the run gets anywhere, and from how many on half of the pace is asked for; before, a
+// hundredth.
+constexpr std::int64_t kReview = 1'000, kPatience = 10'000;
 const std::int64_t kHourNs = to_clock(Seconds(kHour)).ns;
 
 // Of the nodes that take part in the phase, with the replicas on them.
@@ -204,14 +206,15 @@ Time Run::next_failure(bool up) const {
   return std::min(by_class, on_wall(hazard_.next(), input_.failures.clock == HazardClock::up, up));
 }
 
-// A run that keeps its pace so far and would have less than half of its work saved at the horizon ends here.
+// A run that keeps its pace so far and would have less than half of its work saved at the horizon ends here; a young one
+// when it would have less than a hundredth.
 void Run::give_up_when_hopeless() {
   if (input_.window) return;
   Work kept = plan_.policy->survivors == Survivors::stop ? Work{} : position_;
   for (std::size_t i = 0; i < levels_.size(); ++i) kept = std::max(kept, levels_.level(i).history.newest());
   const double done = static_cast<double>(kept.ns) / static_cast<double>(total_.ns);
   const double gone = static_cast<double>(now().ns) / static_cast<double>((horizon_ - Time{}).ns);
-  if (done <= gone / 2) horizon_ = now();
+  if (done <= gone / (events_ < kPatience ? 100 : 2)) horizon_ = now();
 }
 
 // Lets `d` pass in one state; a failure before its end interrupts.

@@ -116,7 +116,7 @@ TEST_CASE("a run that makes no progress is given up and says so") {
   CHECK(r.wall == 5000_s * 20 + to_clock(Seconds(30 * kDay)));
 }
 
-TEST_CASE("a hopeless run is given up after 10,000 failures, not after 20 times its length") {
+TEST_CASE("a hopeless run is given up after 1,000 failures, not after 20 times its length") {
   // A failure a second, restarts of 10 minutes: nothing is ever done. 5,000 h of steps, 20 times that would be 3.6e8
   // failures.
   RunInput in = simple_run(5000 * 3600, {300, 10, 0}, 600);
@@ -124,18 +124,28 @@ TEST_CASE("a hopeless run is given up after 10,000 failures, not after 20 times 
   in.failures.classes = {test::job_failure(EventRate(1))};
   const RunResult r = simulate_run(in, 1, 0);
   CHECK(!r.finished);
-  CHECK(r.unplanned <= 10'000);
-  CHECK(r.unplanned > 9'900);
+  CHECK(r.unplanned <= 1'000);
+  CHECK(r.unplanned > 990);
 }
 
-TEST_CASE("the pace of a run is looked at after 10,000 events, not before") {
-  // Each second of up-time a failure, restarts of 10 min; the 10,000th ends the run and interrupts nothing any more.
+TEST_CASE("the pace of a run is looked at after 1,000 events, not before") {
+  // Each second of up-time a failure, restarts of 10 min; the 1,000th ends the run and interrupts nothing any more.
   RunInput in = simple_run(5000 * 3600, {300, 10, 0}, 600);
   in.failures.classes = {clockwork(1)};
   const RunResult r = simulate_run(in, 1, 0);
   CHECK(!r.finished);
-  CHECK(r.events_by_class[0] == 10'000);
-  CHECK(r.unplanned == 9'999);
+  CHECK(r.events_by_class[0] == 1'000);
+  CHECK(r.unplanned == 999);
+}
+
+TEST_CASE("after 1,000 events a hundredth of the pace is asked for, after 10,000 half of it") {
+  // Of 100 s up to a failure 60 are saved; 3,000 days of steps may take 20 times that and 30 days, 20.01 of them. With restarts
+  // of 114,000 s 60 x 20.01 / 114,100 = 0.0105 of the work would be saved by then, with 127,000 s 0.0094.
+  RunInput in = simple_run(3000 * 86'400, {60, 0, 0}, 114'000);
+  in.failures.classes = {clockwork(100)};
+  CHECK(simulate_run(in, 1, 0).events_by_class[0] == 10'000);
+  in.recovery.times.start = 127'000_s;
+  CHECK(simulate_run(in, 1, 0).events_by_class[0] == 1'000);
 }
 
 TEST_CASE("a run is given up when at its pace less than half of the work is saved at the end of its time") {
