@@ -42,6 +42,15 @@ double binomial_at_least(std::int64_t n, std::int64_t k, double probability) {
   return std::min(sum, 1.0);
 }
 
+FailureModel repaired_by(const RepairShop& shop, FailureModel model) {
+  if (!shop.staged) return model;
+  const Seconds mean = shop.automatic + shop.manual * shop.manual_share + shop.burn_in * (1 - shop.retire) +
+                       shop.replacement * shop.retire;
+  for (FailureClass& failure : model.classes)
+    if (failure.action == Action::swap && !failure.own_repair) failure.repair = mean;
+  return model;
+}
+
 std::int64_t recommended_spares(const FailureModel& failures, const JobScale& scale, double confidence) {
   const double out = swap_rate(failures, scale) * mean_repair(failures, scale);
   return std::max<std::int64_t>(2, poisson_quantile(out, confidence));

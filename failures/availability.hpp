@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "failures/hazard.hpp"
+#include "failures/node_fleet.hpp"
 #include "sim/units.hpp"
 
 namespace runcast {
@@ -20,6 +21,9 @@ double binomial_at_least(std::int64_t n, std::int64_t k, double probability);
 
 // Spares: the number of nodes in repair is M/G/inf, Poisson with mean rate x repair time (Palm 1943); the
 // quantile of it, at least 2.
+// The model whose classes are repaired as the shop does it: the mean of a node's way through it, without waits for a
+// crew. Classes with a repair of their own and nodes that the cloud takes back stay as they are.
+FailureModel repaired_by(const RepairShop& shop, FailureModel model);
 std::int64_t recommended_spares(const FailureModel& failures, const JobScale& scale,
                                 double confidence = 0.99);
 

@@ -253,7 +253,7 @@ RecoveryPlan resolve(const RecoverySettings& settings, const JobScale& scale, co
     plan.replicas_return = settings.replicas_return;
   }
   if (plan.policy->supply == Supply::spares)
-    plan.spares = settings.spares.value_or(recommended_spares(failures, scale));
+    plan.spares = settings.spares.value_or(recommended_spares(repaired_by(settings.shop, failures), scale));
   return plan;
 }
 
@@ -279,15 +279,16 @@ std::vector<std::string> warnings(const RecoveryPlan& plan, const FailureModel& 
     alone.on_demand = false;
     return warnings(alone, without_preemption(failures), scale);
   }
-  const double out = swap_rate(failures, scale) * mean_repair(failures, scale);
+  const FailureModel repaired = repaired_by(plan.shop, failures);
+  const double out = swap_rate(repaired, scale) * mean_repair(repaired, scale);
   const auto there = static_cast<double>(plan.spares + plan.cold_spares + plan.reserve);
   if (out > 0.1 && there < out)
     sentences.push_back(
         fmt::format("policy {} keeps {:.0f} spare nodes, but {:.1f} are in repair on average (one leaves "
                     "every {:.1f} h, a "
                     "repair takes {:.1f} h): the job mostly waits; {} spares last 99 % of the time",
-                    plan.policy->name, there, out, 1 / (swap_rate(failures, scale).value * kHour),
-                    in_hours(mean_repair(failures, scale)), recommended_spares(failures, scale)));
+                    plan.policy->name, there, out, 1 / (swap_rate(repaired, scale).value * kHour),
+                    in_hours(mean_repair(repaired, scale)), recommended_spares(repaired, scale)));
   return sentences;
 }
 

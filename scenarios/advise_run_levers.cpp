@@ -139,7 +139,7 @@ Proposals recovery_lever(const Scenario& s, const Library&) {
 Proposals spares_lever(const Scenario& s, const Library&) {
   const RecoveryPolicy* policy = find_recovery_policy(s.recovery.policy);
   if (policy == nullptr || policy->supply != Supply::spares) return {};
-  const std::int64_t enough = recommended_spares(s.failures, s.job_scale());
+  const std::int64_t enough = recommended_spares(repaired_by(s.recovery.shop, s.failures), s.job_scale());
   const std::int64_t today =
       s.recovery.spares.value_or(resolve(s.recovery, s.job_scale(), s.failures).spares);
   Proposals all;

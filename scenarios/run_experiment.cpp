@@ -148,7 +148,7 @@ double fewer_replicas_ratio(const Scenario& s, Seconds step, std::uint64_t seed)
 std::vector<std::int64_t> spare_counts(const RunInput& in) {
   std::vector<std::int64_t> counts{0};
   const std::int64_t known =
-      std::max<std::int64_t>(recommended_spares(in.failures, in.scale), in.recovery.spares);
+      std::max<std::int64_t>(recommended_spares(repaired_by(in.recovery.shop, in.failures), in.scale), in.recovery.spares);
   for (std::int64_t n = 1; n < 2 * known; n *= 2) counts.push_back(n);
   counts.push_back(known);
   std::sort(counts.begin(), counts.end());

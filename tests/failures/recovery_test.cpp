@@ -61,6 +61,32 @@ TEST_CASE("automatic spares are the 99 % quantile of nodes in repair, at least 2
   CHECK(resolve(RecoverySettings{}, JobScale{1, 8, 1, 0}, model).spares == 2);
 }
 
+TEST_CASE("automatic spares and the warning count the time that nodes spend in the repair shop") {
+  // One node a day leaves. Ten days of manual repair for each: Poisson(10), 18 at 99 %. So do half new nodes after 14
+  // days and half burnt in for 6. A class with a repair of its own, of a day, needs 4.
+  FailureModel model;
+  FailureClass failure;
+  failure.rate = {EventRate(1 / kDay), ""};
+  model.classes = {failure};
+  const JobScale scale{100, 8, 10, 0};
+  const auto spares = [&](const char* shop) {
+    return resolve(settings_of("repair: {automatic: 0 s, " + std::string(shop) + "}"), scale, model).spares;
+  };
+  CHECK(spares("manual: 10 days, manual_share: 1") == 18);
+  CHECK(spares("manual: 20 days, manual_share: 0.5") == 18);
+  CHECK(spares("manual_share: 0, retire: 0.5, replacement: 14 days, burn_in: 6 days") == 18);
+  const auto said = warnings(
+      resolve(settings_of("{policy: wait, repair: {automatic: 0 s, manual: 10 days, manual_share: 1}}"),
+              scale, model),
+      model, scale);
+  REQUIRE(said.size() == 1);
+  CHECK(said[0].find("10.0 are in repair on average (one leaves every 24.0 h, a repair takes 240.0 h)") !=
+        std::string::npos);
+  model.classes[0].repair = Seconds(kDay);
+  model.classes[0].own_repair = true;
+  CHECK(spares("manual: 10 days, manual_share: 1") == 4);
+}
+
 TEST_CASE("a restart on the same nodes skips the wait and the rescheduling") {
   Incident incident;
   incident.detect = 10_s;
