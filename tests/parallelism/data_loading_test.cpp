@@ -78,3 +78,8 @@ TEST_CASE("a loader has at most a million workers, and a step's samples take les
   const DataLoading quick = read("{workers_per_gpu: 1, time_per_sample: 1 s}");
   CHECK(enough_workers(quick, 1, 1, Seconds(0.5e-6)) == 1'000'000);
 }
+
+TEST_CASE("a loader that says nothing has two workers a GPU, each two batches ahead as PyTorch's") {
+  CHECK(read("{}").workers_per_gpu == 2);
+  CHECK(read("{}").prefetch == 2);
+}

@@ -376,5 +376,26 @@ TEST_CASE("a board with power to spare reaches its dense peak and no more") {
   CHECK(efficiency(gpu, {132 * 128, 256, 4096}) == doctest::Approx(1).epsilon(1e-12));
 }
 
+// A clock 1.2 times the sustained one for a kernel of no length, half of the surplus gone at burst_length, and with the
+// square of the ratio after it: 1.1 at 300 us, 1 + .2 / (1 + 9) = 1.02 at 900 us.
+TEST_CASE("a short kernel of a benchmark runs above the clock that the board's power sustains") {
+  GpuSpec gpu = plain_gpu();
+  gpu.kernels.burst_clock = 1.2;
+  gpu.kernels.burst_length = Seconds(300e-6);
+  const auto us = [&](double sustained) { return 1e6 * burst_time(gpu, Seconds(sustained * 1e-6)).value; };
+  CHECK(us(1) == doctest::Approx(1 / 1.2).epsilon(1e-5));
+  CHECK(us(300) == doctest::Approx(300 / 1.1).epsilon(1e-9));
+  CHECK(us(900) == doctest::Approx(900 / 1.02).epsilon(1e-9));
+}
+
+// 131 SMs, and 131 is odd: 256 x 128 cuts [256, 131 x 128] into one wave of 131 tiles and 128 x 256 into 132, its
+// transpose the other way round.
+TEST_CASE("a product is cut along its longer side, whichever that is") {
+  GpuSpec gpu = plain_gpu();
+  gpu.sms = 131;
+  CHECK(efficiency(gpu, {256, 131 * 128, 4096}) == doctest::Approx(1).epsilon(1e-12));
+  CHECK(efficiency(gpu, {131 * 128, 256, 4096}) == doctest::Approx(1).epsilon(1e-12));
+}
+
 }  // namespace
 }  // namespace runcast

@@ -626,5 +626,25 @@ TEST_CASE("recomputing MLA's up-projections gives back query, key and the projec
         doctest::Approx(2.0 * 128 * (2 * 192 + 128 + 128)).epsilon(1e-12));
 }
 
+// Beside a layer and 4 B a logit: input and output of the two norms that are joined (4 h) and of the final norm (2 h), in
+// 2 B; recomputed norms give back their outputs.
+TEST_CASE(
+    "a module of multi-token prediction keeps a layer, its logits and 12 h B a token, 8 h with norms "
+    "recomputed") {
+  Case c = bf16_case("llama3-8b", 8192);
+  c.layout.pipeline = 4;
+  const auto added = [&c] {
+    c.model.predicted_tokens = 0;
+    const double without = buffers_of(c, 3);
+    c.model.predicted_tokens = 1;
+    return (buffers_of(c, 3) - without) / 8192 -
+           layer_activation_bytes(c.model, {}, c.training, false).value / 8192;
+  };
+  CHECK(added() == doctest::Approx(4 * 128256.0 + 12 * 4096).epsilon(1e-9));
+  c.training.recompute.kind = Recompute::Kind::modules;
+  c.training.recompute.modules = {"norms"};
+  CHECK(added() == doctest::Approx(4 * 128256.0 + 8 * 4096).epsilon(1e-9));
+}
+
 }  // namespace
 }  // namespace runcast

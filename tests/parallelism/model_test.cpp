@@ -298,5 +298,39 @@ TEST_CASE("widths end at 10 million, layers at 100,000, a capacity factor begins
         std::string::npos);
 }
 
+TEST_CASE("a capacity factor ends at 100, a window at a billion tokens, prediction at 16 modules") {
+  const std::string tiny = "layers: 1\nhidden: 1\nffn: 1\nheads: 1\nhead_dim: 1\nvocabulary: 1\n";
+  const auto refused = [&](const std::string& rest) { return !errors_of(tiny + rest).empty(); };
+  const std::string experts = "experts: {count: 4, top_k: 1, ffn: 1, capacity_factor: ";
+  CHECK_FALSE(refused(experts + "100}\n"));
+  CHECK(refused(experts + "100.5}\n"));
+  CHECK_FALSE(refused("sliding_window: {tokens: 1000000000}\n"));
+  CHECK(refused("sliding_window: {tokens: 1000000001}\n"));
+  CHECK_FALSE(refused("multi_token_prediction: 16\n"));
+  CHECK(refused("multi_token_prediction: 17\n"));
+}
+
+// Of 6 layers the second, fourth and sixth have experts: a module of multi-token prediction is like the sixth, and its
+// FLOPs count as such a layer's.
+TEST_CASE("a module of multi-token prediction has experts when the last layer has") {
+  Model m = library_model("qwen3-30b-a3b");
+  m.layers = 6;
+  m.experts->every = 2;
+  CHECK(m.prediction_is_moe());
+  m.layers = 5;
+  CHECK_FALSE(m.prediction_is_moe());
+}
+
+// SwiGLU's shared experts: gate and up f each, down h; the router one an expert; attention (a + 2 g) d + h. Routed
+// experts have their own. Two RMSNorms.
+TEST_CASE("biases of a layer with shared experts are counted once each") {
+  Model m = library_model("qwen3-30b-a3b");
+  m.experts->shared_ffn = 1000;
+  m.biases = true;
+  const double attention = static_cast<double>((m.heads + 2 * m.kv_heads) * m.head_dim + m.hidden);
+  CHECK(static_cast<double>(layer_parameters(m, true).norms) ==
+        2.0 * static_cast<double>(m.hidden) + attention + 128 + 2 * 1000 + static_cast<double>(m.hidden));
+}
+
 }  // namespace
 }  // namespace runcast

@@ -387,5 +387,32 @@ TEST_CASE("the partial embeddings of the tensor ranks are summed in 16 bits") {
   CHECK(bytes(embedding_operators(s.view()).forward, "reduce embedding") == 2.0 * 8192 * 4096);
 }
 
+// Each kernel starts up once: query and key for rotation, and the value's copy in latent attention; two latent norms;
+// top-k, sorting, scattering and probabilities of a permutation, gathering and joining back; maximum, sum and gradient of
+// the loss.
+TEST_CASE("streaming parts start as many kernels as they have passes") {
+  const Shape dense = shape_of("llama3-8b", 1, 4096), latent = shape_of("deepseek-v3", 1, 4096);
+  const OperatorList layer = layer_operators(dense.view(), false).forward,
+                     experts = layer_operators(latent.view(), true).forward,
+                     head = head_operators(dense.view()).forward,
+                     module = prediction_operators(latent.view()).forward;
+  const auto kernels = [](const OperatorList& list, std::string_view name) {
+    return found(list, name).kernels;
+  };
+  for (const char* name : {"attention norm", "attention residual", "mlp norm", "activation", "mlp residual"})
+    CHECK(kernels(layer, name) == 1);
+  CHECK(kernels(layer, "rotary") == 2);
+  CHECK(kernels(experts, "rotary") == 3);
+  CHECK(kernels(experts, "latent norms") == 2);
+  CHECK(kernels(experts, "top-k and permutation") == 4);
+  CHECK(kernels(experts, "expert activation") == 1);
+  CHECK(kernels(experts, "unpermutation") == 2);
+  CHECK(kernels(module, "prediction embedding") == 1);
+  CHECK(kernels(module, "prediction norms") == 2);
+  CHECK(kernels(embedding_operators(dense.view()).forward, "embedding") == 1);
+  CHECK(kernels(head, "final norm") == 1);
+  CHECK(kernels(head, "loss") == 3);
+}
+
 }  // namespace
 }  // namespace runcast

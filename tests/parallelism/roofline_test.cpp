@@ -285,4 +285,27 @@ TEST_CASE("weights are served at 2 B in bf16, 1 B in fp8 and half a byte in nvfp
   CHECK(served_weights(m, *find_precision("nvfp4")).value == n / 2);
 }
 
+TEST_CASE("memory for one token holds one, a family ends at one layer, a micro-batch at a million") {
+  const Model m = library_model("llama3-8b");
+  CHECK(longest_context(m, kv_cache_bytes(m, 1), 1) == 1);
+  Model flat = m;
+  flat.layers = 8;
+  CHECK(scaled_to_heads(flat, 1).layers == 1);  // a quarter of one
+  GpuSpec gpu = a100();
+  gpu.capacity = Bytes(1e30);
+  const TrainingSpec t = training(4096);
+  const SoftwareProfile profile;
+  CHECK(largest_micro_batch(m, {&gpu, &t, &profile, 1}) == 1'000'000);
+}
+
+// The module attends and has experts like the last of 6 layers, each second of which has experts.
+TEST_CASE("three forward passes are the training FLOPs where the last layer is not like the one before") {
+  Model m = library_model("qwen3-30b-a3b");
+  m.layers = 6;
+  m.experts->every = 2;
+  m.predicted_tokens = 1;
+  CHECK(3 * forward_flops(m, 4096).total().value ==
+        doctest::Approx(training_flops_per_token(m, 4096, FlopConvention::exact).value).epsilon(1e-12));
+}
+
 }  // namespace runcast

@@ -130,7 +130,9 @@ TEST_CASE("Kaplan's law has Nc 8.8e13 and Dc 5.4e13, with exponents .076 and .09
   CHECK(loss(1e300, 5.4e3) == doctest::Approx(std::pow(10, 0.95)).epsilon(1e-9));
 }
 
-TEST_CASE("a search for a loss ends at 1e40 FLOPs or tokens") {
+TEST_CASE("a search for a loss begins at one FLOP or token and ends at 1e40") {
+  CHECK(compute_for_loss(law("chinchilla"), 1e9).value().value == 1);
+  CHECK(tokens_for_loss(law("chinchilla"), 1e9, 1e9).value() == 1);
   const ScalingLaw& row = law("chinchilla");
   const auto loss_at = [&](double c) { return row.loss(row.optimum(Flops(c))); };
   CHECK(compute_for_loss(row, loss_at(0.97e40)).has_value());

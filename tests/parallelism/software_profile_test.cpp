@@ -39,6 +39,9 @@ TEST_CASE(
   CHECK(p.host_backward == 1.5);
   CHECK(1e3 * p.step_overhead.value == doctest::Approx(30).epsilon(1e-12));
   CHECK(p.jitter == 0.006);
+  CHECK(p.gradient_bytes == 4);  // fp32 sums, on the wire too; parameters are gathered in 16 bits
+  CHECK(p.reduce_bytes == 4);
+  CHECK(p.gather_bytes == 2);
   CHECK(p.context_hidden == 0.7);
   CHECK(p.bucket_parameters == 40e6);
   CHECK(1e6 * p.collective_launch.value == doctest::Approx(10).epsilon(1e-12));

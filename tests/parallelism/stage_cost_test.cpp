@@ -368,5 +368,108 @@ TEST_CASE(
   CHECK(shorter.compute + shorter.data == doctest::Approx(shorter.gather).epsilon(1e-9));
 }
 
+// A layer of experts is issued in 4 ms, with token counts on the device in .6 of it; embedding and head in .3 of a dense
+// layer's 1 ms.
+TEST_CASE("the host routes a layer of experts, and less where the dispatcher keeps counts on the device") {
+  StepCase c;
+  c.model = load_model("mixtral-8x7b");
+  c.profile.host_per_layer = Seconds(1e-3);
+  c.profile.host_per_moe_layer = Seconds(4e-3);
+  c.profile.host_share_on_device = 0.6;
+  const auto issue_ms = [&c] { return 1e3 * costs_of(c).at(0).forward.cost.issue.value; };
+  CHECK(issue_ms() == doctest::Approx(32 * 4 + 0.3).epsilon(1e-9));
+  c.training.dispatch_on_device = true;
+  CHECK(issue_ms() == doctest::Approx(32 * 4 * 0.6 + 0.3).epsilon(1e-9));
+}
+
+// 16 ranks on two nodes; dispatch and combine move the 8 copies of 4096 tokens of 2048 elements in 2 B, 48 layers of each.
+// Sent once to each of 16 ranks that has one of a token's 8 experts: 16 (1 - (15/16)^8) of 8 copies, once into each of two
+// nodes: 2 (1 - (1/2)^8) of 8.
+TEST_CASE("expert traffic is two exchanges a layer, of all copies or of one a rank and one a node") {
+  StepCase c;
+  c.model = load_model("qwen3-30b-a3b");
+  c.profile.host_per_layer = c.profile.host_per_moe_layer = Seconds(0);
+  c.training.sequence_length = 4096;
+  c.layout.data = c.layout.expert = 16;
+  const Fabric built(c.node, c.nodes(), c.fabric);
+  const Network network(built, packed_placement(16));
+  const GroupTable groups = GroupTable::of(network, c.layout, c.training.sharding);
+  const double copies = 4096.0 * 8 * 2048 * 2, layers = static_cast<double>(c.model.layers);
+  const auto check = [&](double ranks, double nodes) {
+    const Seconds one = network.exchange(Bytes(copies * ranks), Bytes(copies * nodes), groups.expert,
+                                         c.node.gpu.kernels.exchange_efficiency, c.profile.collective_launch);
+    const StageCost stage = costs_of(c).at(0);
+    REQUIRE(stage.forward.communication.size() == 1);
+    const CommunicationUse& use = stage.forward.communication.front();
+    CHECK(use.count == doctest::Approx(2 * layers).epsilon(1e-12));
+    CHECK(use.bytes.value == doctest::Approx(2 * layers * copies).epsilon(1e-12));
+    CHECK(1e3 * use.time.value == doctest::Approx(1e3 * 2 * layers * one.value).epsilon(1e-9));
+    CHECK(1e3 * stage.forward.cost.expert.value == doctest::Approx(1e3 * use.time.value).epsilon(1e-9));
+  };
+  check(1, 1);
+  c.training.deduplicate_tokens = true;
+  check(16 * (1 - std::pow(15.0 / 16, 8)) / 8, 2 * (1 - std::pow(0.5, 8)) / 8);
+}
+
+TEST_CASE("a split backward recomputes once, before its input gradient") {
+  StepCase c;
+  c.profile.host_per_layer = Seconds(0);
+  const StageCost kept = costs_of(c, true).at(0);
+  c.training.recompute.kind = Recompute::Kind::full;
+  const StageCost again = costs_of(c, true).at(0);
+  CHECK(1e3 * value(again.input_gradient.cost.total() - kept.input_gradient.cost.total()) ==
+        doctest::Approx(1e3 * value(again.backward.cost.total() - kept.backward.cost.total())).epsilon(1e-9));
+  CHECK(again.weight_gradient.cost.total() == kept.weight_gradient.cost.total());
+}
+
+// Of 6 layers the second, fourth and sixth have experts: 3 x 1 + 3 x 4 ms, embedding and head .3, and the module a layer
+// like the sixth, .2 of its own and .2 of its head.
+TEST_CASE("a module of multi-token prediction is issued as the last layer is") {
+  StepCase c;
+  c.model = load_model("qwen3-30b-a3b");
+  c.model.layers = 6;
+  c.model.experts->every = 2;
+  c.model.predicted_tokens = 1;
+  c.profile.host_per_layer = Seconds(1e-3);
+  c.profile.host_per_moe_layer = Seconds(4e-3);
+  CHECK(1e3 * costs_of(c).at(0).forward.cost.issue.value == doctest::Approx(15.3 + 4.4).epsilon(1e-9));
+}
+
+// 32 layers of 218,112,000 parameters, embedding and head of 128,256 x 4096 each: gathered in 2 B, reduced in 4 B.
+TEST_CASE("two ranks of ZeRO-3 gather and reduce 32 layers and two tables") {
+  StepCase c;
+  c.layout.data = 2;
+  c.training.sharding.kind = Sharding::Kind::zero3;
+  const StageCost stage = costs_of(c).at(0);
+  const double elements = 32 * 218112000.0 + 2 * 128256.0 * 4096;
+  const auto check = [](const StagePass& pass, Collective collective, double bytes) {
+    for (const CommunicationUse& use : pass.communication) {
+      if (use.collective != collective) continue;
+      CHECK(use.count == doctest::Approx(34).epsilon(1e-12));
+      CHECK(use.bytes.value == doctest::Approx(bytes).epsilon(1e-12));
+      return;
+    }
+    FAIL("not there");
+  };
+  check(stage.forward, Collective::all_gather, 2 * elements);
+  check(stage.backward, Collective::reduce_scatter, 4 * elements);
+}
+
+// Nine stages of one GPU: the last is alone on the second node, the one before it on the first one's.
+TEST_CASE("tied embeddings meet, and DualPipe's twins, between the first and the last pipeline rank") {
+  StepCase c;
+  c.layout.pipeline = 9;
+  const Fabric built(c.node, 2, c.fabric);
+  const Network network(built, packed_placement(9));
+  CHECK(GroupTable::of(network, c.layout, c.training.sharding).ends.domains == 2);
+  CHECK(GroupTable::of(network, c.layout, c.training.sharding).data.ranks == 1);
+  const GroupLinks twins = GroupTable::of(network, c.layout, c.training.sharding, 2).data;
+  CHECK(twins.ranks == 2);
+  CHECK(twins.domains == 2);
+  c.layout.pipeline = 8;
+  const Network inside(built, packed_placement(8));
+  CHECK(GroupTable::of(inside, c.layout, c.training.sharding).ends.domains == 1);
+}
+
 }  // namespace
 }  // namespace runcast

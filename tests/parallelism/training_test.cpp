@@ -285,5 +285,44 @@ TEST_CASE("Adafactor keeps a hundredth of a byte a parameter") {
         doctest::Approx(100 * 4 * 2 * 800 / (800.0 * 800)).epsilon(1e-9));
 }
 
+// ---- limits and defaults --------------------------------------------------------------------------------
+
+TEST_CASE("recomputed layers and a shard group end at a million, micro-batches at 100,000") {
+  CHECK(training("recompute: {layers: 1000001}").error ==
+        "layers must be between 1 and 1000000, not 1000001");
+  CHECK(training("sharding: {hsdp: 1000001}").error == "hsdp must be between 1 and 1000000, not 1000001");
+  const auto error = [](std::int64_t m) {
+    Document document = Document::parse("training: {global_batch: 1}\n", "s");
+    Section section = document.root().section("training");
+    section.count("global_batch");
+    TrainingSpec t;
+    t.global_batch = m;
+    t.micro_batch = 1;
+    CHECK(microbatches(section, t, {}) == 100'000);
+    return sentence(document);
+  };
+  CHECK(error(100'000) == "");
+  CHECK(error(100'001) == "100001 micro-batches a step; at most 100000 are simulated");
+}
+
+TEST_CASE("a training that says nothing takes 1T tokens, one sequence a micro-batch") {
+  CHECK(training("").spec.tokens == 1e12);
+  CHECK(training("").spec.micro_batch == 1);
+}
+
+TEST_CASE("a stage of its own length leaves another one, two of them a third") {
+  CHECK(schedule("name: 1f1b, first_stage_layers: 5", 2, 32).spec.stage_layers == Layers{5, 27});
+  CHECK(schedule("name: 1f1b, first_stage_layers: 5, last_stage_layers: 3", 3, 32).spec.stage_layers ==
+        Layers{5, 24, 3});
+  CHECK(schedule("name: 1f1b, first_stage_layers: 5, last_stage_layers: 27", 2, 32).error ==
+        "first_stage_layers and last_stage_layers need more than one other stage");
+}
+
+// 33 layers, embedding and head are 35 slots: 8 for each of 4 ranks, and 3 over.
+TEST_CASE("virtual stages are bounded by the layers, embedding and head that a rank has") {
+  CHECK(schedule("name: interleaved_1f1b, virtual_stages: 9", 4, 33).error ==
+        "virtual_stages must be between 1 and 8: 33 layers, embedding and head over 4 pipeline ranks");
+}
+
 }  // namespace
 }  // namespace runcast
