@@ -24,15 +24,13 @@ NodeFleet::NodeFleet(const FleetPlan& plan, const FailureModel& model, const Job
       trial_(trial),
       born_(Time{} - to_clock(model.young.age)) {
   const std::int64_t extra = plan.endless ? 0 : plan.standby + plan.cold + plan.reserve;
-  nodes_.resize(static_cast<std::size_t>(scale.nodes + extra));
-  positions_.resize(static_cast<std::size_t>(scale.nodes));
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    nodes_[i].born = born_;
-    nodes_[i].lemon = is_lemon(i);
-  }
-  for (std::size_t i = 0; i < positions_.size(); ++i) {
-    positions_[i] = static_cast<std::int32_t>(i);
-    nodes_[i].position = static_cast<std::int32_t>(i);
+  const auto working = static_cast<std::size_t>(scale.nodes), all = working + static_cast<std::size_t>(extra);
+  nodes_.reserve(all);
+  positions_.reserve(working);
+  for (std::size_t i = 0; i < all; ++i) {  // one pass over what may be a million nodes
+    const bool works = i < working;
+    nodes_.push_back({born_, works ? static_cast<std::int32_t>(i) : -1, 0, 0, is_lemon(i)});
+    if (works) positions_.push_back(static_cast<std::int32_t>(i));
   }
   if (plan.endless) return;
   auto next = static_cast<std::int32_t>(scale.nodes);
@@ -241,6 +239,8 @@ Time NodeFleet::ready(Time now) {
     for (const Due& due : shop_.due)
       if (adds(due.ticket)) ends.push_back(due.at);
     if (static_cast<std::size_t>(wanted) > ends.size()) return kNever;
+    if (static_cast<std::size_t>(wanted) == ends.size())
+      return *std::ranges::max_element(ends);  // no spares left
     std::nth_element(ends.begin(), ends.begin() + (wanted - 1), ends.end());
     return ends[static_cast<std::size_t>(wanted - 1)];
   }
