@@ -162,6 +162,15 @@ TEST_CASE("a run that gets on, but far too slowly, is given up after 20 trials")
   CHECK(slow.goodput.mean > 0.01);
 }
 
+TEST_CASE("a hundredth of the time must be useful for more than 4 trials of a run that does not end") {
+  // Of 100 s up to a failure 60 are kept, whatever the trial: 60 / 5,714 = 0.0105 and 60 / 6,316 = 0.0095 of the time.
+  RunInput in = test::simple_run(30 * 86'400, {60, 0, 0}, 5614);
+  in.failures.classes = {test::clockwork(100)};
+  CHECK(test::trials(in, 300).trials == 20);
+  in.recovery.times.start = to_clock(Seconds(6216));
+  CHECK(test::trials(in, 300).trials == 4);
+}
+
 TEST_CASE("days are those of the trials that finished, and unknown when none did") {
   RunInput in = test::simple_run(100'000, {300, 10, 0}, 600);
   in.failures.clock = HazardClock::always;
