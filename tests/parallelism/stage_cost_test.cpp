@@ -382,33 +382,38 @@ TEST_CASE("the host routes a layer of experts, and less where the dispatcher kee
   CHECK(issue_ms() == doctest::Approx(32 * 4 * 0.6 + 0.3).epsilon(1e-9));
 }
 
-// 16 ranks on two nodes; dispatch and combine move the 8 copies of 4096 tokens of 2048 elements in 2 B, 48 layers of each.
-// Sent once to each of 16 ranks that has one of a token's 8 experts: 16 (1 - (15/16)^8) of 8 copies, once into each of two
-// nodes: 2 (1 - (1/2)^8) of 8.
+// Dispatch and combine move the 8 copies of 4096 tokens of 2048 elements in 2 B, 48 layers of each. Sent once to each of
+// n ranks that has one of a token's 8 experts: n (1 - (1 - 1/n)^8) of 8 copies, and so with nodes. 8 ranks on one node
+// wait for NVLink, 16 on two for the network.
 TEST_CASE("expert traffic is two exchanges a layer, of all copies or of one a rank and one a node") {
-  StepCase c;
-  c.model = load_model("qwen3-30b-a3b");
-  c.profile.host_per_layer = c.profile.host_per_moe_layer = Seconds(0);
-  c.training.sequence_length = 4096;
-  c.layout.data = c.layout.expert = 16;
-  const Fabric built(c.node, c.nodes(), c.fabric);
-  const Network network(built, packed_placement(16));
-  const GroupTable groups = GroupTable::of(network, c.layout, c.training.sharding);
-  const double copies = 4096.0 * 8 * 2048 * 2, layers = static_cast<double>(c.model.layers);
-  const auto check = [&](double ranks, double nodes) {
-    const Seconds one = network.exchange(Bytes(copies * ranks), Bytes(copies * nodes), groups.expert,
-                                         c.node.gpu.kernels.exchange_efficiency, c.profile.collective_launch);
-    const StageCost stage = costs_of(c).at(0);
-    REQUIRE(stage.forward.communication.size() == 1);
-    const CommunicationUse& use = stage.forward.communication.front();
-    CHECK(use.count == doctest::Approx(2 * layers).epsilon(1e-12));
-    CHECK(use.bytes.value == doctest::Approx(2 * layers * copies).epsilon(1e-12));
-    CHECK(1e3 * use.time.value == doctest::Approx(1e3 * 2 * layers * one.value).epsilon(1e-9));
-    CHECK(1e3 * stage.forward.cost.expert.value == doctest::Approx(1e3 * use.time.value).epsilon(1e-9));
-  };
-  check(1, 1);
-  c.training.deduplicate_tokens = true;
-  check(16 * (1 - std::pow(15.0 / 16, 8)) / 8, 2 * (1 - std::pow(0.5, 8)) / 8);
+  for (const int ranks : {8, 16}) {
+    CAPTURE(ranks);
+    StepCase c;
+    c.model = load_model("qwen3-30b-a3b");
+    c.profile.host_per_layer = c.profile.host_per_moe_layer = Seconds(0);
+    c.training.sequence_length = 4096;
+    c.layout.data = c.layout.expert = ranks;
+    const Fabric built(c.node, c.nodes(), c.fabric);
+    const Network network(built, packed_placement(ranks));
+    const GroupTable groups = GroupTable::of(network, c.layout, c.training.sharding);
+    const double copies = 4096.0 * 8 * 2048 * 2, exchanges = 2 * 48;
+    const auto check = [&](double of_ranks, double of_nodes) {
+      const Seconds one =
+          network.exchange(Bytes(copies * of_ranks), Bytes(copies * of_nodes), groups.expert,
+                           c.node.gpu.kernels.exchange_efficiency, c.profile.collective_launch);
+      const StageCost stage = costs_of(c).at(0);
+      REQUIRE(stage.forward.communication.size() == 1);
+      const CommunicationUse& use = stage.forward.communication.front();
+      CHECK(use.count == doctest::Approx(exchanges).epsilon(1e-12));
+      CHECK(use.bytes.value == doctest::Approx(exchanges * copies).epsilon(1e-12));
+      CHECK(1e3 * use.time.value == doctest::Approx(1e3 * exchanges * one.value).epsilon(1e-9));
+      CHECK(1e3 * stage.forward.cost.expert.value == doctest::Approx(1e3 * use.time.value).epsilon(1e-9));
+    };
+    const auto places = [](double n) { return n * (1 - std::pow(1 - 1 / n, 8)) / 8; };
+    check(1, 1);
+    c.training.deduplicate_tokens = true;
+    check(places(ranks), places(ranks / 8));
+  }
 }
 
 TEST_CASE("a split backward recomputes once, before its input gradient") {
