@@ -279,6 +279,17 @@ TEST_CASE("what the other stages cannot share evenly lies in their middle") {
   CHECK(balanced_stages(12, 5, 1) == Layers{2, 3, 3, 2, 2});
 }
 
+// Two moments of AdamW in 32, 16, 8 and 4 bits, one fp32 momentum of Muon and SGD, with two preconditioners of Shampoo.
+TEST_CASE("optimizers keep their moments in the bits that their names say") {
+  CHECK(optimizer_state_bytes("adamw") == 2 * 4);
+  CHECK(optimizer_state_bytes("adamw_16bit") == 2 * 2);
+  CHECK(optimizer_state_bytes("adamw_8bit") == 2 * 1);
+  CHECK(optimizer_state_bytes("adamw_4bit") == 2 * 0.5);
+  CHECK(optimizer_state_bytes("muon") == 4);
+  CHECK(optimizer_state_bytes("sgd") == 4);
+  CHECK(optimizer_state_bytes("shampoo") == 4 + 2 * 4);
+}
+
 // Sums of rows and columns in fp32: 4 B (n + n) / n^2 of a matrix of width 800, less of wider ones.
 TEST_CASE("Adafactor keeps a hundredth of a byte a parameter") {
   CHECK(100 * optimizer_state_bytes("adafactor") ==
