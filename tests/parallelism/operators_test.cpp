@@ -357,7 +357,8 @@ TEST_CASE("a ring over 4 ranks rescales its output 3 times, 10 B an element") {
 TEST_CASE("a windowed layer attends as a whole one over twice its mean keys") {
   Shape s = shape_of("llama3-8b", 1, 4096);
   s.model.window = SlidingWindow{128, 0};
-  const Operator& attention = found(layer_operators(s.view(), false, true).forward, "attention");
+  const LayerOperators layer = layer_operators(s.view(), false, true);
+  const Operator& attention = found(layer.forward, "attention");
   CHECK(attention.attention.sequence == doctest::Approx(252).epsilon(1e-12));
   CHECK(
       attention.flops().value ==
